@@ -1,0 +1,3 @@
+"""snnkit: spiking neural networks on PyTorch."""
+
+__version__ = "0.1.0"
