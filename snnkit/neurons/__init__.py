@@ -1,0 +1,26 @@
+"""Spiking neurons: one family per file, a pure step function and a thin module.
+
+To add a neuron, write one file with a class derived from :class:`Neuron`, decorate it with
+``@NEURONS.register("name")`` and import it here; the contract tests pick it up.
+"""
+
+from .base import NEURONS, Neuron, NeuronOps
+from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
+from .integrator import IntegratorState, LeakyIntegrator
+from .lif import IF, LIF, LIFState, lif_step
+
+__all__ = [
+    "IF",
+    "LIF",
+    "NEURONS",
+    "IntegratorState",
+    "LIFState",
+    "LeakyIntegrator",
+    "Neuron",
+    "NeuronFactory",
+    "NeuronOps",
+    "NeuronSpec",
+    "Role",
+    "lif_step",
+    "make_neuron",
+]

@@ -1,0 +1,90 @@
+"""The contract of every neuron: a pure ``step``, a thin module, declared levels and costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..kernels import scan
+from ..registry import Registry
+from ..sequence import Stateful, as_sequence, check_state, state_dtype
+
+__all__ = ["NEURONS", "Neuron", "NeuronOps"]
+
+NEURONS: Registry = Registry("neuron")
+
+
+@dataclass(frozen=True)
+class NeuronOps:
+    """Declared cost of a neuron at inference; the energy estimator reads only this.
+
+    Attributes:
+        mul, add, cmp: operations per neuron and time step, without the input accumulation.
+        spike_add: additions per spike (soft reset). spike_write: state writes per spike (hard reset).
+        state_words: words read and written per neuron and time step.
+    """
+
+    mul: float = 0.0
+    add: float = 0.0
+    cmp: float = 0.0
+    spike_add: float = 0.0
+    spike_write: float = 0.0
+    state_words: float = 0.0
+
+
+class Neuron(Stateful):
+    """Base of all neurons.
+
+    A subclass declares ``State`` (a NamedTuple of tensors), implements ``initial_state`` and the pure
+    ``step`` as the paper's equation, and may override ``_scan`` with a faster path that equals it.
+
+    Attributes:
+        spike_levels: 1 binary spikes, D integer counts 0..D, None a real-valued output.
+        signed: outputs may be negative.
+
+    Shape:
+        ``x [T, B, *]`` -> output of the same shape and dtype; bool and integer input is cast to the
+        default float type. States are at least float32, under autocast too.
+
+    Raises:
+        InputTypeError, DTypeError, ShapeError: see :func:`snnkit.sequence.as_sequence`.
+        StateShapeError, DeviceError: the state does not fit the input.
+    """
+
+    State: type
+    spike_levels: int | None = 1
+    signed: bool = False
+
+    def initial_state(self, x: Tensor) -> Any:
+        """The state before the first step, for one step of input ``x [B, *]``."""
+        raise TypeError(f"{type(self).__name__} must implement initial_state(x)")
+
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """One time step, pure: ``(x [B, *], state) -> (out [B, *], state)``. The oracle."""
+        raise TypeError(f"{type(self).__name__} must implement step(x, state)")
+
+    def energy_ops(self) -> NeuronOps:
+        """Operations per neuron-step and per spike at inference."""
+        raise TypeError(f"{type(self).__name__} must implement energy_ops()")
+
+    def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Process ``x [T, B, *]`` from ``state`` (None: initial). Returns ``(out [T, B, *], state)``.
+
+        T = 0 returns an empty output and the state unchanged.
+        """
+        where = type(self).__name__
+        x = as_sequence(x, where)
+        out_dtype, dtype = x.dtype, state_dtype(x.dtype)
+        like = self.initial_state(torch.empty(x.shape[1:], dtype=dtype, device=x.device))
+        if state is None:
+            state = like
+        else:
+            check_state(state, like, where)
+        out, state = self._scan(x.to(dtype), state)
+        return out.to(out_dtype), state
+
+    def _scan(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        return scan(self.step, x, state)

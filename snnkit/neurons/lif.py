@@ -1,0 +1,411 @@
+r"""Leaky integrate-and-fire, with the parametrisations of the three large libraries.
+
+::
+
+    h[t] = charge(v[t-1], x[t])          leak of v and accumulation of x
+    s[t] = 1 where h[t] >= threshold     (> with fire_at_equal=False)
+    v[t] = h[t] - s[t] * threshold       soft reset
+         = (1 - s[t]) h[t] + s[t] v_reset    hard reset
+
+The charge, with ``w = v - v_rest`` and the default ``tau``: ``h = v + (x - w)/tau``; without
+``decay_input``: ``h = v - w/tau + x``. :class:`snnkit.kernels.LIFDynamics` lists every arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import ConfigError, ShapeError, require
+from ..kernels import LIFDynamics, lif, scan
+from ..surrogate import Surrogate, as_surrogate, heaviside, spike
+from .base import NEURONS, Neuron, NeuronOps
+
+__all__ = ["IF", "LIF", "LIFState", "lif_step"]
+
+
+class LIFState(NamedTuple):
+    """``v [B, *]``: potential after reset (before it, if the reset is delayed)."""
+
+    v: Tensor
+
+
+def lif_step(
+    x: Tensor, v: Tensor, leak: float | Tensor, threshold: float | Tensor, d: LIFDynamics
+) -> tuple[Tensor, Tensor]:
+    """One step of the equations above: ``(x [B, *], v [B, *]) -> (spikes, v)``; pure, any float dtype."""
+    amount = threshold if d.reset_amount is None else d.reset_amount
+    if d.delayed:
+        fired = heaviside(v - threshold, d.fire_at_equal).detach()
+        if d.reset == "hard":
+            v = fired * d.v_reset + (1 - fired) * v
+        h = _charge(v, x, leak, d)
+        if d.reset == "soft":
+            h = h - fired * amount
+        return spike(h - threshold, d.surrogate, d.fire_at_equal), h
+
+    h = _charge(v, x, leak, d)
+    s = spike(h - threshold, d.surrogate, d.fire_at_equal)
+    r = s.detach() if d.detach_reset else s
+    if d.reset == "soft":
+        return s, h - r * amount
+    if d.reset == "hard":
+        return s, r * d.v_reset + (1 - r) * h
+    return s, h
+
+
+def _charge(v: Tensor, x: Tensor, leak: float | Tensor, d: LIFDynamics) -> Tensor:
+    w = v - d.v_rest
+    match d.arithmetic:
+        case "divide":
+            return v + (x - w) / leak if d.decay_input else v - w / leak + x
+        case "multiply":
+            return v + (x - w) * leak if d.decay_input else v - w * leak + x
+        case "euler":
+            return v + leak * ((x + d.v_rest) - v) if d.decay_input else v + leak * -w + x
+        case "decay":
+            return leak * w + ((1 - leak) * x if d.decay_input else x) + d.v_rest
+        case "integrate":
+            return v + x
+
+
+@NEURONS.register("lif")
+class LIF(Neuron):
+    r"""Leaky integrate-and-fire neuron.
+
+    The leak is given in exactly one of three ways, which differ in the order of float operations:
+
+    Args:
+        tau: membrane time constant in steps, >= 1 (1: no memory). Default 2.
+        beta: decay per step in [0, 1], ``h = beta*v + x`` (``decay_input`` defaults to False).
+        rate: ``1/tau`` in (0, 1], explicit Euler ``h = v + rate*((x + v_rest) - v)``.
+        threshold: firing level, > 0, same unit as x.
+        decay_input: scale the input by 1/tau.
+        reset: "hard" to ``v_reset``, "soft" by ``reset_amount``, or "none".
+        v_reset: value after a hard reset; below the threshold.
+        v_rest: value the potential leaks to, also the initial state; default ``v_reset`` with a hard
+            reset, else 0.
+        reset_amount: subtracted by a soft reset; default the threshold.
+        reset_timing: "immediate", or "delayed" to the start of the next step (then always detached,
+            and the state is the potential before the reset).
+        detach_reset: no gradient through the spike in the reset.
+        fire_at_equal: ``h == threshold`` fires.
+        learn_tau: ``1/tau = sigmoid(w)`` with a learned w (PLIF, Fang et al., arXiv 2007.05785).
+        learn_threshold: ``threshold = softplus(w)`` with a learned w.
+        channels: one learned value per channel (axis 2 of ``[T, B, C, ...]``) instead of one per layer.
+        surrogate: name or :class:`snnkit.surrogate.Surrogate`.
+
+    Shape:
+        ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
+    State:
+        ``v [B, *]``, at least float32.
+    Raises:
+        ConfigError: a value out of range, or more than one of tau, beta, rate.
+        ShapeError: axis 2 of the input is not ``channels``.
+        and those of :class:`snnkit.neurons.Neuron`.
+    Reference:
+        presets reproduce spikingjelly 2.0, snntorch 1.0 and norse 1.1 bit for bit.
+
+    Example:
+        >>> spikes = snnkit.LIF(tau=2.0)(torch.full((3, 1, 1), 1.5))
+        >>> spikes.flatten().tolist()
+        [0.0, 1.0, 0.0]
+    """
+
+    State = LIFState
+
+    def __init__(
+        self,
+        tau: float | None = None,
+        *,
+        beta: float | None = None,
+        rate: float | None = None,
+        threshold: float = 1.0,
+        decay_input: bool | None = None,
+        reset: Literal["hard", "soft", "none"] = "hard",
+        v_reset: float = 0.0,
+        v_rest: float | None = None,
+        reset_amount: float | None = None,
+        reset_timing: Literal["immediate", "delayed"] = "immediate",
+        detach_reset: bool = False,
+        fire_at_equal: bool = True,
+        learn_tau: bool = False,
+        learn_threshold: bool = False,
+        channels: int | None = None,
+        surrogate: str | Surrogate = "atan",
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        given = [v for v in (tau, beta, rate) if v is not None]
+        if len(given) > 1:
+            raise ConfigError(
+                f"{name}: got tau={tau}, beta={beta}, rate={rate}, expected one of them. "
+                "They are the same leak: beta = 1 - 1/tau, rate = 1/tau."
+            )
+        tau = 2.0 if not given else tau
+        if tau is not None:
+            require(_finite(tau) and tau >= 1, f"{name}.tau", tau, "a number of steps >= 1 (default 2)")
+            leak, arithmetic = float(tau), "divide"
+        elif beta is not None:
+            require(0 <= beta <= 1, f"{name}.beta", beta, "a decay per step in [0, 1]")
+            leak, arithmetic = float(beta), "decay"
+        else:
+            require(0 < rate <= 1, f"{name}.rate", rate, "a leak per step in (0, 1]")  # type: ignore[operator]
+            leak, arithmetic = float(rate), "euler"  # type: ignore[arg-type]
+        require(_finite(threshold) and threshold > 0, f"{name}.threshold", threshold, "a finite number > 0")
+        require(reset in ("hard", "soft", "none"), f"{name}.reset", reset, '"hard", "soft" or "none"')
+        require(
+            reset_timing in ("immediate", "delayed"),
+            f"{name}.reset_timing",
+            reset_timing,
+            '"immediate" or "delayed"',
+        )
+        if reset == "hard":
+            require(v_reset < threshold, f"{name}.v_reset", v_reset, f"a number < threshold = {threshold}")
+        v_rest = (v_reset if reset == "hard" else 0.0) if v_rest is None else v_rest
+        require(_finite(v_rest) and _finite(v_reset), f"{name}.v_rest", (v_rest, v_reset), "finite numbers")
+        if reset_amount is not None:
+            require(_finite(reset_amount), f"{name}.reset_amount", reset_amount, "a finite number or None")
+        if channels is not None:
+            require(isinstance(channels, int) and channels > 0, f"{name}.channels", channels, "an int > 0")
+
+        self.channels = channels
+        shape = () if channels is None else (channels,)
+        if learn_tau:
+            rate0 = 1 - leak if arithmetic == "decay" else (1 / leak if arithmetic == "divide" else leak)
+            require(0 < rate0 < 1, f"{name}.learn_tau with tau", self._tau_of(leak, arithmetic), "tau > 1, finite")
+            arithmetic = "multiply"
+            self.tau_raw = nn.Parameter(torch.full(shape, math.log(rate0 / (1 - rate0))))
+        if learn_threshold:
+            self.threshold_raw = nn.Parameter(torch.full(shape, float(_softplus_inverse(threshold))))
+        self._leak, self._threshold = leak, float(threshold)
+        self.dynamics = LIFDynamics(
+            surrogate=as_surrogate(surrogate),
+            arithmetic=arithmetic,  # type: ignore[arg-type]
+            decay_input=(beta is None) if decay_input is None else decay_input,
+            reset=reset,
+            v_rest=float(v_rest),
+            v_reset=float(v_reset),
+            reset_amount=reset_amount,
+            delayed=reset_timing == "delayed",
+            detach_reset=detach_reset,
+            fire_at_equal=fire_at_equal,
+        )
+
+    # -- presets -----------------------------------------------------------------------------------
+
+    @classmethod
+    def spikingjelly(
+        cls,
+        tau: float = 2.0,
+        decay_input: bool = True,
+        v_threshold: float = 1.0,
+        v_reset: float | None = 0.0,
+        surrogate: str | Surrogate = "sigmoid",
+        detach_reset: bool = False,
+    ) -> Self:
+        """``spikingjelly.activation_based.neuron.LIFNode`` with the same arguments; ``v_reset=None``: soft."""
+        return cls(
+            tau,
+            threshold=v_threshold,
+            decay_input=decay_input,
+            reset="soft" if v_reset is None else "hard",
+            v_reset=v_reset or 0.0,
+            surrogate=surrogate,
+            detach_reset=detach_reset,
+        )
+
+    @classmethod
+    def snntorch(
+        cls,
+        beta: float,
+        threshold: float = 1.0,
+        reset_mechanism: Literal["subtract", "zero", "none"] = "subtract",
+        reset_delay: bool = True,
+        surrogate: str | Surrogate = "atan",
+    ) -> Self:
+        """``snntorch.Leaky`` with the same arguments; the state is its returned ``mem``.
+
+        Raises:
+            ConfigError: ``reset_mechanism="subtract"`` with ``reset_delay=False``. In snntorch 1.0 a
+                neuron that is still above threshold after that reset can stay there without firing
+                (beta=1, x=[3.5, 0, 0, 0, 0] gives spikes [1, 1, 0, 0, 0]); it is not reproduced.
+        """
+        resets: dict[str, Any] = {"subtract": "soft", "zero": "hard", "none": "none"}
+        require(
+            reset_mechanism in resets,
+            f"{cls.__name__}.snntorch.reset_mechanism",
+            reset_mechanism,
+            '"subtract", "zero" or "none"',
+        )
+        if reset_mechanism == "subtract" and not reset_delay:
+            raise ConfigError(
+                f'{cls.__name__}.snntorch: reset_mechanism="subtract" with reset_delay=False is not '
+                "reproduced: in snntorch 1.0 such a neuron can stay above threshold without firing. "
+                'Use LIF(beta=..., reset="soft"), the immediate soft reset, or reset_delay=True.'
+            )
+        return cls(
+            beta=beta,
+            threshold=threshold,
+            reset=resets[reset_mechanism],
+            reset_timing="delayed" if reset_delay else "immediate",
+            fire_at_equal=False,
+            surrogate=surrogate,
+        )
+
+    @classmethod
+    def norse_box(
+        cls,
+        dt: float = 0.001,
+        tau_mem_inv: float = 100.0,
+        v_leak: float = 0.0,
+        v_th: float = 1.0,
+        v_reset: float = 0.0,
+        reset_method: Literal["value", "subtract"] = "value",
+        surrogate: str | Surrogate = "fast_sigmoid",
+    ) -> Self:
+        """``norse.torch.LIFBoxCell``: ``h = v + (dt*tau_mem_inv)*((x + v_leak) - v)``, fires at ``>``.
+
+        norse's own surrogate "super" is ``FastSigmoid(alpha=1)``, whatever its alpha says.
+        """
+        require(
+            reset_method in ("value", "subtract"),
+            f"{cls.__name__}.norse_box.reset_method",
+            reset_method,
+            '"value" or "subtract"',
+        )
+        return cls(
+            # norse multiplies a float32 tensor: the product is rounded to float32
+            rate=float(dt * torch.tensor(tau_mem_inv, dtype=torch.float32)),
+            threshold=v_th,
+            reset="hard" if reset_method == "value" else "soft",
+            v_reset=v_reset if reset_method == "value" else 0.0,
+            v_rest=v_leak,
+            fire_at_equal=False,
+            surrogate=surrogate,
+        )
+
+    # -- parameters --------------------------------------------------------------------------------
+
+    @staticmethod
+    def _tau_of(leak: float | Tensor, arithmetic: str) -> Any:
+        rate = 1 - leak if arithmetic in ("decay", "integrate") else leak
+        return leak if arithmetic == "divide" else (1 / rate if isinstance(rate, Tensor) or rate else math.inf)
+
+    @property
+    def leak(self) -> float | Tensor:
+        """tau, 1/tau or beta, as ``dynamics.arithmetic`` says."""
+        return torch.sigmoid(self.tau_raw) if hasattr(self, "tau_raw") else self._leak
+
+    @property
+    def tau(self) -> float | Tensor:
+        """Membrane time constant in steps."""
+        return self._tau_of(self.leak, self.dynamics.arithmetic)  # type: ignore[no-any-return]
+
+    @property
+    def threshold(self) -> float | Tensor:
+        """Firing level."""
+        return F.softplus(self.threshold_raw) if hasattr(self, "threshold_raw") else self._threshold
+
+    def _operands(self, like: Tensor) -> tuple[float | Tensor, float | Tensor]:
+        """Leak and threshold ready to combine with a step ``[B, C, ...]``, in the state's dtype."""
+
+        def ready(value: float | Tensor) -> float | Tensor:
+            if not isinstance(value, Tensor):
+                return value
+            value = value.to(like.dtype)
+            return value if value.ndim == 0 else value.reshape(-1, *[1] * (like.ndim - 2))
+
+        return ready(self.leak), ready(self.threshold)
+
+    # -- dynamics ----------------------------------------------------------------------------------
+
+    def initial_state(self, x: Tensor) -> LIFState:
+        """``v = v_rest`` everywhere."""
+        if self.channels is not None and (x.ndim < 2 or x.shape[1] != self.channels):
+            raise ShapeError(
+                f"{type(self).__name__}(channels={self.channels}): got a step of shape {tuple(x.shape)}, "
+                f"expected [B, {self.channels}, ...]. The channel axis is axis 2 of [T, B, C, ...]."
+            )
+        return LIFState(torch.full_like(x, self.dynamics.v_rest))
+
+    def step(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
+        """One step of :func:`lif_step`."""
+        s, v = lif_step(x, state.v, *self._operands(x), self.dynamics)
+        return s, LIFState(v)
+
+    def _scan(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
+        if torch.compiler.is_compiling():  # the compiler fuses the plain loop by itself
+            return scan(self.step, x, state)
+        spikes, v = lif(x, state.v, *self._operands(state.v), self.dynamics)
+        return spikes, LIFState(v)
+
+    def energy_ops(self) -> NeuronOps:
+        """One leak multiplication, one addition (two with a resting potential), one comparison."""
+        d = self.dynamics
+        leaks = d.arithmetic != "integrate"
+        return NeuronOps(
+            mul=float(leaks),
+            add=1.0 + (leaks and d.v_rest != 0),
+            cmp=1.0,
+            spike_add=float(d.reset == "soft"),
+            spike_write=float(d.reset == "hard"),
+            state_words=1.0,
+        )
+
+    def extra_repr(self) -> str:
+        """Every setting."""
+        d = self.dynamics
+        learned = [n for n in ("tau", "threshold") if hasattr(self, f"{n}_raw")]
+        parts = [f"{'tau' if d.arithmetic == 'divide' else d.arithmetic}={self._leak:g}"]
+        parts += [f"threshold={self._threshold:g}", f"reset={d.reset}"]
+        parts += [f"v_reset={d.v_reset:g}"] if d.reset == "hard" else []
+        parts += [f"v_rest={d.v_rest:g}", f"decay_input={d.decay_input}", f"detach_reset={d.detach_reset}"]
+        parts += ["reset_timing=delayed"] if d.delayed else []
+        parts += [f"reset_amount={d.reset_amount:g}"] if d.reset_amount is not None else []
+        parts += [] if d.fire_at_equal else ["fire_at_equal=False"]
+        parts += [f"learned={'+'.join(learned)}"] if learned else []
+        parts += [f"channels={self.channels}"] if self.channels else []
+        return ", ".join([*parts, f"surrogate={d.surrogate}"])
+
+
+@NEURONS.register("if")
+class IF(LIF):
+    """Integrate-and-fire: ``h = v + x``, no leak. Arguments, state and errors as :class:`LIF`."""
+
+    def __init__(
+        self,
+        *,
+        threshold: float = 1.0,
+        reset: Literal["hard", "soft", "none"] = "hard",
+        v_reset: float = 0.0,
+        detach_reset: bool = False,
+        fire_at_equal: bool = True,
+        learn_threshold: bool = False,
+        channels: int | None = None,
+        surrogate: str | Surrogate = "atan",
+    ) -> None:
+        super().__init__(
+            beta=1.0,
+            threshold=threshold,
+            reset=reset,
+            v_reset=v_reset,
+            detach_reset=detach_reset,
+            fire_at_equal=fire_at_equal,
+            learn_threshold=learn_threshold,
+            channels=channels,
+            surrogate=surrogate,
+        )
+        self.dynamics = self.dynamics._replace(arithmetic="integrate")
+
+
+def _finite(value: float) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _softplus_inverse(y: float) -> float:
+    return y + math.log(-math.expm1(-y))
