@@ -1,6 +1,95 @@
-"""snnkit: spiking neural networks on PyTorch."""
+"""snnkit: spiking neural networks on PyTorch.
+
+Build a network from neurons and spiking transformer blocks, train it on event data, learn what one
+inference costs in energy. Sub-packages and names below are imported at first use, so that
+``snnkit --help`` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-from .neurons import IF, LIF
-from .sequence import stream
+_HOME = {
+    "Events": "data",
+    "IF": "neurons",
+    "LIF": "neurons",
+    "LeakyIntegrator": "neurons",
+    "Neuron": "neurons",
+    "PerStep": "layers",
+    "SnnkitError": "errors",
+    "create_model": "models",
+    "list_models": "models",
+    "list_neurons": "models",
+    "make_neuron": "neurons",
+    "stream": "sequence",
+}
+
+__all__ = [
+    "IF",
+    "LIF",
+    "Events",
+    "LeakyIntegrator",
+    "Neuron",
+    "PerStep",
+    "SnnkitError",
+    "create_model",
+    "data",
+    "encoding",
+    "energy",
+    "errors",
+    "kernels",
+    "layers",
+    "list_models",
+    "list_neurons",
+    "losses",
+    "make_neuron",
+    "models",
+    "neurons",
+    "plot",
+    "readout",
+    "registry",
+    "sequence",
+    "stream",
+    "surrogate",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from . import (
+        data,
+        encoding,
+        energy,
+        errors,
+        kernels,
+        layers,
+        losses,
+        models,
+        neurons,
+        plot,
+        readout,
+        registry,
+        sequence,
+        surrogate,
+        train,
+    )
+    from .data import Events
+    from .errors import SnnkitError
+    from .layers import PerStep
+    from .models import create_model, list_models, list_neurons
+    from .neurons import IF, LIF, LeakyIntegrator, Neuron, make_neuron
+    from .sequence import stream
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    if name in __all__:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'snnkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -93,10 +93,10 @@ class ATan(Surrogate):
 
     alpha: float = 2.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return (self.alpha / 2) / (1 + (math.pi / 2 * self.alpha * u).square())
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return torch.atan(math.pi / 2 * self.alpha * u) / math.pi
 
 
@@ -107,11 +107,11 @@ class Sigmoid(Surrogate):
 
     alpha: float = 4.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         s = torch.sigmoid(self.alpha * u)
         return self.alpha * s * (1 - s)
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return torch.sigmoid(self.alpha * u)
 
 
@@ -122,10 +122,10 @@ class Triangle(Surrogate):
 
     alpha: float = 1.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return (self.alpha - self.alpha**2 * u.abs()).clamp(min=0)
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         z = (self.alpha * u).clamp(-1, 1)
         return z - z * z.abs() / 2
 
@@ -137,10 +137,10 @@ class Rectangle(Surrogate):
 
     alpha: float = 1.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return self.alpha * (u.abs() < 1 / (2 * self.alpha)).to(u.dtype)
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return (self.alpha * u).clamp(-0.5, 0.5)
 
 
@@ -151,10 +151,10 @@ class Exponential(Surrogate):
 
     alpha: float = 2.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return self.alpha / 2 * torch.exp(-self.alpha * u.abs())
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return -torch.sign(u) * torch.expm1(-self.alpha * u.abs()) / 2
 
 
@@ -165,10 +165,10 @@ class SoftSign(Surrogate):
 
     alpha: float = 2.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return self.alpha / 2 / (1 + self.alpha * u.abs()).square()
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return u / (1 / self.alpha + u.abs()) / 2
 
 
@@ -179,10 +179,10 @@ class FastSigmoid(Surrogate):
 
     alpha: float = 25.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return 1 / (1 + self.alpha * u.abs()).square()
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return u / (1 + self.alpha * u.abs())
 
 
@@ -193,10 +193,10 @@ class LogAbs(Surrogate):
 
     alpha: float = 1.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return 1 / (1 / self.alpha + u.abs())
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return torch.sign(u) * torch.log1p(self.alpha * u.abs())
 
 
@@ -207,10 +207,10 @@ class Gaussian(Surrogate):
 
     alpha: float = 2.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return self.alpha / math.sqrt(math.pi) * torch.exp(-(self.alpha * u).square())
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return torch.erf(self.alpha * u) / 2
 
 
@@ -225,10 +225,10 @@ class Power(Surrogate):
         super().__post_init__()
         require(self.alpha > 1, "Power.alpha", self.alpha, "a number > 1")
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return (1 + 2 / (self.alpha - 1) * u.abs()).pow(-self.alpha)
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return torch.sign(u) * (1 - (1 + 2 / (self.alpha - 1) * u.abs()).pow(1 - self.alpha)) / 2
 
 
@@ -239,10 +239,10 @@ class Tanh(Surrogate):
 
     alpha: float = 1.0
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return 1 - torch.tanh(self.alpha * u).square()
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return torch.tanh(self.alpha * u) / self.alpha
 
 
@@ -251,10 +251,10 @@ class Tanh(Surrogate):
 class StraightThrough(Surrogate):
     """p(u) = 1."""
 
-    def derivative(self, u: Tensor) -> Tensor:  # noqa: D102
+    def derivative(self, u: Tensor) -> Tensor:
         return torch.ones_like(u)
 
-    def primitive(self, u: Tensor) -> Tensor:  # noqa: D102
+    def primitive(self, u: Tensor) -> Tensor:
         return u
 
 
@@ -267,7 +267,7 @@ def as_surrogate(surrogate: str | Surrogate) -> Surrogate:
     if isinstance(surrogate, Surrogate):
         return surrogate
     if isinstance(surrogate, str):
-        return SURROGATES.get(surrogate)()  # type: ignore[no-any-return]
+        return SURROGATES.get(surrogate)()
     raise InputTypeError(
         f"surrogate: got {quote(surrogate)}, expected a name or a Surrogate. "
         "Example: surrogate=snnkit.surrogate.ATan(alpha=3.0)."
@@ -307,4 +307,4 @@ def spike(u: Tensor, surrogate: Surrogate, fire_at_equal: bool = True) -> Tensor
     """
     if not u.is_floating_point():
         raise ConfigError(f"spike: got dtype {u.dtype}, expected a floating-point tensor. Use u.float().")
-    return _Spike.apply(u, surrogate, fire_at_equal)  # type: ignore[no-any-return]
+    return _Spike.apply(u, surrogate, fire_at_equal)

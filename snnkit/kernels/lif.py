@@ -100,7 +100,7 @@ def _charge(h: Tensor, v: Tensor, x: Tensor, leak: Number, d: LIFDynamics) -> No
 
 
 def _reset(v: Tensor, h: Tensor, s: Tensor, threshold: Number, d: LIFDynamics) -> None:
-    """Write the potential after an immediate (or, with ``h`` = old ``v``, a delayed hard) reset into ``v``."""
+    """Write the potential after a reset into ``v`` (``h`` is the old ``v`` where the hard reset is delayed)."""
     if d.reset == "none":
         v.copy_(h)
     elif d.reset == "soft":
@@ -145,7 +145,7 @@ def _forward(
 
 class _LIF(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         x: Tensor, v0: Tensor, leak: Number, threshold: Number, d: LIFDynamics
     ) -> tuple[Tensor, Tensor, Tensor]:
         return _forward(x, v0, leak, threshold, d, keep=True)
@@ -211,7 +211,11 @@ class _LIF(torch.autograd.Function):
     def vmap(info, in_dims, x, v0, leak, threshold, d):  # type: ignore[no-untyped-def]
         """A mapped axis is one more batch axis: ``[T, V, B, ...]``, ``[V, B, ...]``."""
         size = info.batch_size
-        x = x.movedim(in_dims[0], 1) if in_dims[0] is not None else x.unsqueeze(1).expand(-1, size, *x.shape[1:])
+        x = (
+            x.movedim(in_dims[0], 1)
+            if in_dims[0] is not None
+            else x.unsqueeze(1).expand(-1, size, *x.shape[1:])
+        )
         v0 = v0.movedim(in_dims[1], 0) if in_dims[1] is not None else v0.expand(size, *v0.shape)
 
         def spread(a: Number, dim: int | None) -> Number:

@@ -43,7 +43,7 @@ def make_neuron(name: str, **kwargs: Any) -> Neuron:
                 f"neuron {name!r} has no argument {quote(key)}{closest(key, known)} "
                 f"Arguments: {', '.join(known)}."
             )
-    return cls(**kwargs)  # type: ignore[no-any-return]
+    return cls(**kwargs)
 
 
 class NeuronFactory:
@@ -73,7 +73,8 @@ class NeuronFactory:
             for role in spec:
                 if role not in known:
                     raise ConfigError(
-                        f"neuron: unknown role {quote(role)}{closest(role, known)} Roles: {', '.join(known)}. "
+                        f"neuron: unknown role {quote(role)}{closest(role, known)} "
+                        f"Roles: {', '.join(known)}. "
                         'Settings of one neuron need its name: dict(name="lif", tau=2.0).'
                     )
             self._overrides = {role: s for role, s in spec.items() if role != "default"}

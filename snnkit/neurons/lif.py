@@ -177,7 +177,9 @@ class LIF(Neuron):
         shape = () if channels is None else (channels,)
         if learn_tau:
             rate0 = 1 - leak if arithmetic == "decay" else (1 / leak if arithmetic == "divide" else leak)
-            require(0 < rate0 < 1, f"{name}.learn_tau with tau", self._tau_of(leak, arithmetic), "tau > 1, finite")
+            require(
+                0 < rate0 < 1, f"{name}.learn_tau with tau", self._tau_of(leak, arithmetic), "tau > 1, finite"
+            )
             arithmetic = "multiply"
             self.tau_raw = nn.Parameter(torch.full(shape, math.log(rate0 / (1 - rate0))))
         if learn_threshold:
@@ -208,7 +210,7 @@ class LIF(Neuron):
         surrogate: str | Surrogate = "sigmoid",
         detach_reset: bool = False,
     ) -> Self:
-        """``spikingjelly.activation_based.neuron.LIFNode`` with the same arguments; ``v_reset=None``: soft."""
+        """spikingjelly ``activation_based.neuron.LIFNode``, same arguments; ``v_reset=None``: soft reset."""
         return cls(
             tau,
             threshold=v_threshold,
@@ -294,7 +296,9 @@ class LIF(Neuron):
     @staticmethod
     def _tau_of(leak: float | Tensor, arithmetic: str) -> Any:
         rate = 1 - leak if arithmetic in ("decay", "integrate") else leak
-        return leak if arithmetic == "divide" else (1 / rate if isinstance(rate, Tensor) or rate else math.inf)
+        return (
+            leak if arithmetic == "divide" else (1 / rate if isinstance(rate, Tensor) or rate else math.inf)
+        )
 
     @property
     def leak(self) -> float | Tensor:
@@ -304,7 +308,7 @@ class LIF(Neuron):
     @property
     def tau(self) -> float | Tensor:
         """Membrane time constant in steps."""
-        return self._tau_of(self.leak, self.dynamics.arithmetic)  # type: ignore[no-any-return]
+        return self._tau_of(self.leak, self.dynamics.arithmetic)
 
     @property
     def threshold(self) -> float | Tensor:

@@ -1,0 +1,26 @@
+"""Blocks that act on ``[T, B, ...]``: the seven parts from which every spiking transformer is built."""
+
+from .attention import MIXERS, SDSA1, SSA, ResidualKind
+from .block import Residual
+from .conv import SpikingConv
+from .embed import EMBEDS, PatchEmbed, ms_sps, sps
+from .head import Head
+from .mlp import CHANNEL_MIXERS, MLP
+from .per_step import PerStep
+
+__all__ = [
+    "CHANNEL_MIXERS",
+    "EMBEDS",
+    "MIXERS",
+    "MLP",
+    "SDSA1",
+    "SSA",
+    "Head",
+    "PatchEmbed",
+    "PerStep",
+    "Residual",
+    "ResidualKind",
+    "SpikingConv",
+    "ms_sps",
+    "sps",
+]

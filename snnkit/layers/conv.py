@@ -1,0 +1,106 @@
+"""Part 1 of every model: convolution, batch norm, spiking neuron and pooling in a given order."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from ..neurons import NeuronFactory, Role
+from ..sequence import per_step
+
+__all__ = ["SpikingConv"]
+
+
+class SpikingConv(nn.Module):
+    """Convolution + batch norm + neuron (+ max pooling) on maps ``[T, B, C, H, W]``.
+
+    Args:
+        cin, cout: channels in and out.
+        kernel: odd kernel size; padding keeps the map size at stride 1. 1 replaces every Linear.
+        stride: of the convolution.
+        bias: bias of the convolution. Dead weight before a batch norm, but part of published sizes.
+        order: "CBN" conv, norm, neuron (spikes out); "NCB" neuron, conv, norm (membrane out);
+            "CB" without neuron.
+        neuron, role: factory and role of the neuron; not used by "CB".
+        pool: None, or a 3x3 stride-2 max pooling after the norm ("norm": pools the membrane)
+            or after the neuron ("spike").
+
+    Shape:
+        ``[T, B, cin, H, W] -> [T, B, cout, H', W']``. With ``repeat=R`` the input has T = 1, the
+        convolution and the norm run once, and the output has T = R: a static image costs one stem.
+    """
+
+    def __init__(
+        self,
+        cin: int,
+        cout: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        bias: bool = False,
+        order: Literal["CBN", "NCB", "CB"] = "CBN",
+        neuron: NeuronFactory | None = None,
+        role: Role = "embed",
+        pool: Literal["norm", "spike"] | None = None,
+    ) -> None:
+        super().__init__()
+        affine = [nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=bias), nn.BatchNorm2d(cout)]
+        if pool == "norm":
+            affine.append(_max_pool())
+        self.affine = nn.Sequential(*affine)
+        self.neuron = neuron(role, cin if order == "NCB" else cout) if neuron and order != "CB" else None
+        self.neuron_first = order == "NCB"
+        self.pool = _max_pool() if pool == "spike" else None
+
+    def forward(self, x: Tensor, repeat: int = 1) -> Tensor:
+        """See the class."""
+        if self.neuron is not None and self.neuron_first:
+            x = self.neuron(x)
+        if repeat == 1:
+            x = per_step(self.affine, x)
+        else:
+            with _RepeatedStatistics(self.affine[1], repeat):  # type: ignore[arg-type]
+                x = per_step(self.affine, x)
+            x = x.expand(repeat, *x.shape[1:])
+        if self.neuron is not None and not self.neuron_first:
+            x = self.neuron(x)
+        return x if self.pool is None else per_step(self.pool, x, training=True)
+
+
+def _max_pool() -> nn.Module:
+    return nn.MaxPool2d(3, stride=2, padding=1)
+
+
+class _RepeatedStatistics:
+    """Makes the running variance of a batch norm that sees x once equal to seeing x ``repeat`` times.
+
+    Mean and biased variance of R copies are those of one; only the unbiased estimate n/(n-1) of the
+    running variance depends on the number of values.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d, repeat: int) -> None:
+        self.norm, self.repeat = norm, repeat
+        self.active = norm.training and norm.track_running_stats and norm.running_var is not None
+
+    def __enter__(self) -> None:
+        if self.active:
+            assert self.norm.running_var is not None
+            self.before = self.norm.running_var.clone()
+            self.handle = self.norm.register_forward_pre_hook(self._count)
+
+    def _count(self, module: nn.Module, args: tuple[Tensor]) -> None:
+        self.values = args[0].numel() // max(args[0].shape[1], 1)
+
+    def __exit__(self, *exc: object) -> None:
+        if not self.active:
+            return
+        self.handle.remove()
+        n, var = self.values, self.norm.running_var
+        if exc[0] is None and var is not None and n > 1:
+            momentum = self.norm.momentum
+            if momentum is None:
+                momentum = 1 / float(self.norm.num_batches_tracked)  # type: ignore[arg-type]
+            kept = (1 - momentum) * self.before
+            many = n * self.repeat
+            var.copy_(kept + (var - kept) * ((n - 1) / n) * (many / (many - 1)))

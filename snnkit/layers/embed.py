@@ -1,0 +1,104 @@
+"""Part 2: patch embeddings, from an image or event frame to a map of tokens."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from ..errors import require
+from ..neurons import NeuronFactory
+from ..registry import Registry
+from .conv import SpikingConv
+
+__all__ = ["EMBEDS", "PatchEmbed", "ms_sps", "sps"]
+
+EMBEDS: Registry = Registry("patch embedding")
+
+
+class PatchEmbed(nn.Module):
+    """A chain of :class:`SpikingConv` with one shortcut that ends at the output.
+
+    ``y_i = conv_i(y_{i-1})``; output ``y_last + shortcut(y_from)``.
+
+    Args:
+        convs: the chain.
+        shortcut_from: index of the conv whose output the shortcut takes, or None for no shortcut.
+        shortcut: module on the shortcut; None passes the map as it is.
+
+    Attributes:
+        reduction: factor between input and output map size.
+    """
+
+    def __init__(
+        self,
+        convs: list[SpikingConv],
+        *,
+        reduction: int,
+        shortcut_from: int | None = None,
+        shortcut: SpikingConv | None = None,
+    ) -> None:
+        super().__init__()
+        self.convs, self.shortcut = nn.ModuleList(convs), shortcut
+        self.shortcut_from, self.reduction = shortcut_from, reduction
+
+    def forward(self, x: Tensor, repeat: int = 1) -> Tensor:
+        """``[T, B, C, H, W]`` (or T = 1 and ``repeat`` steps) -> ``[T, B, width, H', W']``."""
+        kept = None
+        for i, conv in enumerate(self.convs):
+            x = conv(x, repeat=repeat if i == 0 else 1)
+            if i == self.shortcut_from:
+                kept = x if self.shortcut is None else self.shortcut(x)
+        return x if kept is None else x + kept
+
+
+def _stages(
+    in_channels: int, width: int, pools: str, neuron: NeuronFactory
+) -> tuple[list[int], list[Literal["spike"] | None], int]:
+    require(
+        len(pools) == 4 and set(pools) <= {"0", "1"},
+        "pools",
+        pools,
+        'four characters 0 or 1, one for each stage, as "0011"',
+    )
+    require(width % 8 == 0, "width", width, "a multiple of 8 (the stem widens from width/8)")
+    widths = [in_channels, width // 8, width // 4, width // 2, width]
+    return widths, ["spike" if p == "1" else None for p in pools], 2 ** pools.count("1")
+
+
+@EMBEDS.register("sps")
+def sps(in_channels: int, width: int, neuron: NeuronFactory, *, pools: str = "1111", **_: Any) -> PatchEmbed:
+    """Spiking patch splitting of Spikformer (arXiv 2209.15425, section 3.2).
+
+    Four times ``3x3 conv -> BN -> neuron -> [max pool]`` of width C/8, C/4, C/2, C, then
+    ``x + neuron(BN(3x3 conv(x)))``: the output counts 0, 1 or 2 spikes.
+
+    Args:
+        pools: which stages halve the map, e.g. "1111" (/16) or "0011" (/4).
+    """
+    widths, pooled, reduction = _stages(in_channels, width, pools, neuron)
+    convs = [
+        SpikingConv(widths[i], widths[i + 1], 3, neuron=neuron, role="stem" if i == 0 else "embed", pool=pool)
+        for i, pool in enumerate(pooled)
+    ]
+    convs.append(SpikingConv(width, width, 3, neuron=neuron))
+    return PatchEmbed(convs, reduction=reduction, shortcut_from=3)
+
+
+@EMBEDS.register("ms_sps")
+def ms_sps(
+    in_channels: int, width: int, neuron: NeuronFactory, *, pools: str = "1111", **_: Any
+) -> PatchEmbed:
+    """Membrane-shortcut patch splitting of Spike-driven Transformer V1 (arXiv 2307.01694).
+
+    As :func:`sps`, but the fourth stage leaves (and pools) the membrane, and the position
+    convolution adds to it: ``f + BN(3x3 conv(neuron(f)))``.
+    """
+    widths, pooled, reduction = _stages(in_channels, width, pools, neuron)
+    convs = [
+        SpikingConv(widths[i], widths[i + 1], 3, neuron=neuron, role="stem" if i == 0 else "embed", pool=pool)
+        for i, pool in enumerate(pooled[:3])
+    ]
+    convs.append(SpikingConv(widths[3], width, 3, order="CB", pool="norm" if pooled[3] else None))
+    convs.append(SpikingConv(width, width, 3, order="NCB", neuron=neuron))
+    return PatchEmbed(convs, reduction=reduction, shortcut_from=3)

@@ -1,0 +1,22 @@
+"""Spiking transformers: one family per file, all built from :class:`Backbone`.
+
+To add a family, write one file whose function returns a :class:`Backbone` (or any module with the
+same call), register its sizes with ``@MODELS.register("name")`` and import it here; the contract tests
+pick it up. Give it a ``*_test`` size that runs in milliseconds.
+"""
+
+from .backbone import Backbone, Stage
+from .registry import MODELS, create_model, list_models, list_neurons
+from .spike_driven import spike_driven_transformer
+from .spikformer import spikformer
+
+__all__ = [
+    "MODELS",
+    "Backbone",
+    "Stage",
+    "create_model",
+    "list_models",
+    "list_neurons",
+    "spike_driven_transformer",
+    "spikformer",
+]

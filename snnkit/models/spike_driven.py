@@ -1,0 +1,99 @@
+"""Spike-driven Transformer (NeurIPS 2023, arXiv 2307.01694), version 1.
+
+Membrane-shortcut patch splitting, then L blocks of spike-driven self-attention (masks and sums, no
+product) and MLP with "ms" residuals: every convolution behind a neuron sees binary spikes. A neuron
+stands between token mean and classifier.
+
+Parameters of the ImageNet sizes (published): 8-384 16.81 M, 6-512 23.37 M, 8-512 29.68 M,
+10-512 36.01 M, 8-768 66.34 M. A 1x1 "talking heads" convolution of the published code takes no part
+in the computation; here it does not exist. Event models use 3x3 max filters in the attention.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from ..neurons import NeuronSpec
+from .backbone import Backbone, Stage
+from .registry import MODELS
+from .spikformer import PUBLISHED_NEURONS
+
+__all__ = ["spike_driven_transformer"]
+
+
+def spike_driven_transformer(
+    *,
+    depth: int,
+    width: int,
+    heads: int = 8,
+    ratio: float = 4.0,
+    pools: str = "1111",
+    max_filter: bool = False,
+    neuron: NeuronSpec = "lif",
+    T: int = 4,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+    img_size: int = 224,
+    readout: str = "mean",
+) -> Backbone:
+    """SDT-V1 with ``depth`` blocks of ``width`` channels; arguments as in :class:`Backbone`.
+
+    Args:
+        heads: only matters with ``max_filter``; the attention itself is channel-wise.
+        pools: which of the four embedding stages halve the map.
+        max_filter: 3x3 max filters of the event models.
+    """
+    stage = Stage(
+        "ms_sps",
+        width,
+        depth,
+        "sdsa1",
+        heads=heads,
+        ratio=ratio,
+        embed_args={"pools": pools},
+        mixer_args={"max_filter": max_filter},
+    )
+    net = Backbone(
+        [stage],
+        residual="ms",
+        head_spike=True,
+        neuron=neuron,
+        published=PUBLISHED_NEURONS,
+        T=T,
+        in_channels=in_channels,
+        num_classes=num_classes,
+        img_size=img_size,
+        readout=readout,
+    )
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return net
+
+
+_IMAGENET: dict[str, Any] = {}
+_CIFAR: dict[str, Any] = {"pools": "0011", "img_size": 32, "num_classes": 10}
+_CIFAR_DVS: dict[str, Any] = {"pools": "0011", "max_filter": True, "T": 10, "in_channels": 2, "img_size": 64}
+_GESTURE: dict[str, Any] = {"pools": "0111", "max_filter": True, "T": 16, "in_channels": 2, "img_size": 128}
+_MICRO: dict[str, Any] = {"pools": "0011", "in_channels": 2, "img_size": 16, "num_classes": 10}
+
+for _name, _data, _depth, _width, _heads in (
+    ("sdt_8_384", _IMAGENET, 8, 384, 8),
+    ("sdt_6_512", _IMAGENET, 6, 512, 8),
+    ("sdt_8_512", _IMAGENET, 8, 512, 8),
+    ("sdt_10_512", _IMAGENET, 10, 512, 8),
+    ("sdt_8_768", _IMAGENET, 8, 768, 8),
+    ("sdt_cifar_2_256", _CIFAR, 2, 256, 8),
+    ("sdt_cifar_2_512", _CIFAR, 2, 512, 8),
+    ("sdt_dvs_2_256", _CIFAR_DVS | {"num_classes": 10}, 2, 256, 8),
+    ("sdt_gesture_2_256", _GESTURE | {"num_classes": 11}, 2, 256, 8),
+    ("sdt_test", _MICRO, 1, 32, 2),
+):
+    MODELS.register(_name)(
+        partial(spike_driven_transformer, depth=_depth, width=_width, heads=_heads, **_data)
+    )

@@ -1,0 +1,90 @@
+"""Spikformer: When Spiking Neural Network Meets Transformer (ICLR 2023, arXiv 2209.15425).
+
+Spiking patch splitting, then L blocks of spiking self-attention and MLP with "sew" residuals: the
+stream carries spike counts, so that convolutions multiply small integers. Head without neuron.
+
+Parameters of the ImageNet sizes (published): 8-384 16.81 M, 6-512 23.37 M, 8-512 29.68 M,
+10-512 36.01 M, 8-768 66.34 M. The published code holds further LayerNorms that take no part in the
+computation; here they do not exist. Its CIFAR variant projects q, k, v with biases, its event variant
+scales the attention by 0.25.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..neurons import NeuronSpec
+from .backbone import Backbone, Stage
+from .registry import MODELS
+
+__all__ = ["PUBLISHED_NEURONS", "spikformer"]
+
+# LIFNode(tau=2, detach_reset=True) of spikingjelly 0.0.0.0.12, whose surrogate was Sigmoid(alpha=4)
+PUBLISHED_NEURONS = {"lif": {"tau": 2.0, "detach_reset": True, "surrogate": "sigmoid"}}
+
+
+def spikformer(
+    *,
+    depth: int,
+    width: int,
+    heads: int,
+    ratio: float = 4.0,
+    pools: str = "1111",
+    scale: float = 0.125,
+    qkv_bias: bool = False,
+    neuron: NeuronSpec = "lif",
+    T: int = 4,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+    img_size: int = 224,
+    readout: str = "mean",
+) -> Backbone:
+    """Spikformer with ``depth`` blocks of ``width`` channels; arguments as in :class:`Backbone`.
+
+    Args:
+        pools: which of the four embedding stages halve the map.
+        scale: factor of the attention product. qkv_bias: biases of q, k and v.
+    """
+    stage = Stage(
+        "sps",
+        width,
+        depth,
+        "ssa",
+        heads=heads,
+        ratio=ratio,
+        embed_args={"pools": pools},
+        mixer_args={"scale": scale, "qkv_bias": qkv_bias},
+    )
+    return Backbone(
+        [stage],
+        residual="sew",
+        head_spike=False,
+        neuron=neuron,
+        published=PUBLISHED_NEURONS,
+        T=T,
+        in_channels=in_channels,
+        num_classes=num_classes,
+        img_size=img_size,
+        readout=readout,
+    )
+
+
+_IMAGENET: dict[str, Any] = {}
+_CIFAR: dict[str, Any] = {"pools": "0011", "qkv_bias": True, "img_size": 32, "num_classes": 10}
+_EVENTS: dict[str, Any] = {"scale": 0.25, "T": 16, "in_channels": 2, "img_size": 128, "num_classes": 10}
+_MICRO: dict[str, Any] = {"pools": "0011", "in_channels": 2, "img_size": 16, "num_classes": 10}
+
+for _name, _data, _depth, _width, _heads in (
+    ("spikformer_8_384", _IMAGENET, 8, 384, 12),
+    ("spikformer_6_512", _IMAGENET, 6, 512, 8),
+    ("spikformer_8_512", _IMAGENET, 8, 512, 8),
+    ("spikformer_10_512", _IMAGENET, 10, 512, 8),
+    ("spikformer_8_768", _IMAGENET, 8, 768, 12),
+    ("spikformer_cifar_4_256", _CIFAR, 4, 256, 8),
+    ("spikformer_cifar_2_384", _CIFAR, 2, 384, 12),
+    ("spikformer_cifar_4_384", _CIFAR, 4, 384, 12),
+    ("spikformer_dvs_2_256", _EVENTS, 2, 256, 16),
+    ("spikformer_test", _MICRO, 1, 32, 2),
+):
+    MODELS.register(_name)(partial(spikformer, depth=_depth, width=_width, heads=_heads, **_data))
