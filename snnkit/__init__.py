@@ -23,7 +23,9 @@ _HOME = {
     "create_model": "models",
     "list_models": "models",
     "list_neurons": "models",
+    "load_model": "models",
     "make_neuron": "neurons",
+    "save_model": "models",
     "stream": "sequence",
 }
 
@@ -44,6 +46,7 @@ __all__ = [
     "layers",
     "list_models",
     "list_neurons",
+    "load_model",
     "losses",
     "make_neuron",
     "models",
@@ -51,6 +54,7 @@ __all__ = [
     "plot",
     "readout",
     "registry",
+    "save_model",
     "sequence",
     "stream",
     "surrogate",
@@ -78,7 +82,7 @@ if TYPE_CHECKING:
     from .data import Events
     from .errors import SnnkitError
     from .layers import PerStep
-    from .models import create_model, list_models, list_neurons
+    from .models import create_model, list_models, list_neurons, load_model, save_model
     from .neurons import IF, LIF, LeakyIntegrator, Neuron, make_neuron
     from .sequence import stream
 

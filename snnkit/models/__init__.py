@@ -6,6 +6,7 @@ pick it up. Give it a ``*_test`` size that runs in milliseconds.
 """
 
 from .backbone import Backbone, Stage
+from .io import load_model, read_metadata, save_model
 from .registry import MODELS, create_model, list_models, list_neurons
 from .spike_driven import spike_driven_transformer
 from .spikformer import spikformer
@@ -17,6 +18,9 @@ __all__ = [
     "create_model",
     "list_models",
     "list_neurons",
+    "load_model",
+    "read_metadata",
+    "save_model",
     "spike_driven_transformer",
     "spikformer",
 ]

@@ -64,7 +64,12 @@ class Backbone(nn.Module):
 
     Raises:
         ConfigError: impossible settings. ShapeError: rank, channels or image size do not fit.
+
+    Attributes:
+        config: how ``create_model`` made this network, None if it did not.
     """
+
+    config: dict[str, Any] | None = None
 
     def __init__(
         self,

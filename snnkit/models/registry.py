@@ -44,7 +44,9 @@ def create_model(name: str, *, neuron: NeuronSpec = "lif", **settings: Any) -> B
                 f"model {name!r} has no setting {quote(key)}{closest(key, known)} "
                 f"Settings: {', '.join(known)}."
             )
-    return factory(neuron=neuron, **settings)
+    net: Backbone = factory(neuron=neuron, **settings)
+    net.config = {"name": name, "neuron": neuron, **settings}
+    return net
 
 
 def list_models(pattern: str = "*") -> list[str]:

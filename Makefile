@@ -1,0 +1,68 @@
+# Every target sets up what it needs in .venv; python3 >= 3.11 and make are enough.
+#   make demo    make test    make lint    make bench    make docs
+# TORCH chooses the torch requirement, e.g. make demo TORCH="torch==2.13.0" or TORCH="torch --index-url URL".
+
+PYTHON ?= python3
+TORCH ?= torch>=2.6
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt
+PEERS := spikingjelly==2.0.0 snntorch==1.0.0 norse==1.1.0 nir nirtorch
+PEERS_NEED := loguru scipy tqdm packaging requests h5py
+
+export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+.PHONY: demo test test-slow lint bench docs format clean
+demo: $(VENV)/.demo
+	$(BIN)/snnkit demo $(if $(RESUME),--resume)
+
+test: $(VENV)/.test
+	OMP_NUM_THREADS=1 SNNKIT_ORACLES=required $(BIN)/python -m pytest -n auto
+
+test-slow: $(VENV)/.test
+	OMP_NUM_THREADS=1 SNNKIT_ORACLES=required $(BIN)/python -m pytest -n auto -m "slow or not slow"
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks.neurons
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# torch first and alone; whatever follows is installed under a constraint that keeps it
+$(VENV)/.torch:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "snnkit needs Python 3.11 or newer; run make with PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --disable-pip-version-check $(if $(findstring --,$(TORCH)),$(TORCH),"$(TORCH)")
+	$(BIN)/python -m pip freeze | grep '^torch==' > $(VENV)/constraints.txt
+	touch $@
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.torch
+	$(PIP) --editable ".[train]"
+	touch $@
+
+# the peers that tests compare with: without their requirements, which would replace torch
+$(VENV)/.test: pyproject.toml $(VENV)/.demo
+	$(PIP) --group test $(PEERS_NEED)
+	$(PIP) --no-deps $(PEERS)
+	touch $@
+
+$(VENV)/.lint: pyproject.toml $(VENV)/.demo
+	$(PIP) --group lint
+	touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.demo
+	$(PIP) --group docs
+	touch $@

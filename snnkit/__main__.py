@@ -1,0 +1,5 @@
+"""``python -m snnkit``."""
+
+from .cli import main
+
+raise SystemExit(main())

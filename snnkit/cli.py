@@ -1,0 +1,233 @@
+"""The ``snnkit`` command. Torch and everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .errors import SnnkitError, UnknownNameError
+from .registry import closest
+
+__all__ = ["main"]
+
+KINDS = ("models", "neurons", "surrogates", "readouts", "losses", "datasets", "profiles", "recipes")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 done, 2 refused with a message)."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and args.command != "train":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.overrides = rest
+    try:
+        args.run(args)
+    except SnnkitError as error:
+        print(f"snnkit {args.command}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"snnkit {args.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="snnkit",
+        description="Spiking neural networks on PyTorch: build, train, and learn what an inference costs.",
+        epilog="Each command explains itself: snnkit COMMAND --help",
+    )
+    parser.add_argument("--version", action="version", version=f"snnkit {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    demo = commands.add_parser("demo", help="train a small spiking transformer and print its energy bill")
+    demo.set_defaults(run=_demo)
+    demo.add_argument("--out", default="runs/demo", help="folder to write (default: %(default)s)")
+    demo.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation (default: 0)")
+    demo.add_argument("--epochs", type=int, help="fewer or more epochs than the recipe")
+    demo.add_argument("--resume", action="store_true", help="continue an interrupted demo")
+
+    train = commands.add_parser(
+        "train",
+        help="train a recipe",
+        description="Train a recipe. Any of its values can be replaced: --model.lr=1e-3 "
+        "--model.settings.width=96 --data.batch_size=32 --trainer.max_epochs=10 "
+        "--trainer.precision=bf16-mixed",
+    )
+    train.set_defaults(run=_train)
+    train.add_argument("recipe", help="name (snnkit list recipes) or path of a YAML file")
+    train.add_argument("--out", help="folder to write (default: runs/RECIPE)")
+    train.add_argument("--data", metavar="FOLDER", help="folder of the recordings")
+    train.add_argument("--seed", type=int, help="of weights, order and augmentation")
+    train.add_argument("--epochs", type=int, help="fewer or more epochs than the recipe")
+    train.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")
+    train.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
+
+    evaluate = commands.add_parser("evaluate", help="accuracy of a trained model on unseen data")
+    evaluate.set_defaults(run=_evaluate)
+    evaluate.add_argument("--checkpoint", required=True, help="run folder or model.safetensors")
+    evaluate.add_argument(
+        "--data", help="data set name or folder in the layout of the training data (default: its test split)"
+    )
+
+    energy = commands.add_parser("energy", help="energy of one inference, beside ANN and quantised ANN")
+    energy.set_defaults(run=_energy)
+    what = energy.add_mutually_exclusive_group(required=True)
+    what.add_argument("--checkpoint", help="run folder or model.safetensors of a trained model")
+    what.add_argument("--model", help="registered model with fresh weights (its rates mean little)")
+    energy.add_argument("--data", help="data set name or folder (default: that of the model, else digits)")
+    energy.add_argument("--samples", type=int, default=64, help="test samples to trace (default: 64)")
+    energy.add_argument("--hardware", default="45nm-fp32", help="profile name or TOML file (default: 45nm-fp32)")
+    energy.add_argument("--compare", default="ann,qann", help="twins, of ann and qann (default: both; '' for none)")
+    energy.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    energy.add_argument("--csv", metavar="FILE", help="write one row per layer and term")
+    energy.add_argument("--plot", metavar="FILE", help="write a picture of the energy per layer")
+
+    listing = commands.add_parser("list", help="names of everything registered")
+    listing.set_defaults(run=_list)
+    listing.add_argument("kind", nargs="?", help=f"one of {', '.join(KINDS)} (default: all)")
+    listing.add_argument("pattern", nargs="?", default="*", help="shell-style pattern, as 'sdt_*'")
+
+    info = commands.add_parser("info", help="versions, devices and backends")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from .train.demo import demo
+
+    demo(Path(args.out), seed=args.seed, epochs=args.epochs, resume=args.resume)
+
+
+def _train(args: argparse.Namespace) -> None:
+    from .train import train
+
+    overrides = list(args.overrides)
+    if args.data is not None:
+        overrides.append(f"--data.root={args.data}")
+    if args.seed is not None:
+        overrides.append(f"--seed_everything={args.seed}")
+    if args.epochs is not None:
+        overrides.append(f"--trainer.max_epochs={args.epochs}")
+    out = args.out or f"runs/{Path(args.recipe).stem}"
+    train(args.recipe, out, overrides, resume=args.resume, tensorboard=args.tensorboard)
+    print(f"wrote {out}/  (snnkit evaluate --checkpoint {out}, snnkit energy --checkpoint {out})")
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .train import evaluate
+
+    result = evaluate(args.checkpoint, args.data)
+    table = Table("class", "correct", "samples", "accuracy", box=None)
+    for label, (correct, total) in result.by_class.items():
+        table.add_row(str(label), str(correct), str(total), f"{100 * correct / total:.1f} %")
+    Console().print(table)
+    low, high = result.interval
+    print(
+        f"accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}), "
+        f"95 % interval {100 * low:.2f} to {100 * high:.2f} %"
+    )
+
+
+def _energy(args: argparse.Namespace) -> None:
+    from .train.bill import energy_bill
+
+    twins = tuple(t for t in args.compare.split(",") if t)
+    for twin in twins:
+        if twin not in ("ann", "qann"):
+            raise UnknownNameError(f"--compare: unknown twin {twin!r}{closest(twin, ('ann', 'qann'))}")
+    energy_bill(
+        checkpoint=args.checkpoint,
+        model=args.model,
+        data=args.data,
+        samples=args.samples,
+        hardware=args.hardware,
+        twins=twins,
+        json=args.json,
+        csv=args.csv,
+        plot=args.plot,
+    )
+
+
+def _list(args: argparse.Namespace) -> None:
+    if args.kind is not None and args.kind not in KINDS:
+        raise UnknownNameError(
+            f"unknown kind {args.kind!r}{closest(args.kind, KINDS)} Available: {', '.join(KINDS)}."
+        )
+    from fnmatch import fnmatchcase
+
+    for kind in [args.kind] if args.kind else KINDS:
+        names = [name for name in _names(kind) if fnmatchcase(name, args.pattern)]
+        if args.kind:
+            print("\n".join(names))
+        elif names:
+            print(f"{kind}:\n  " + "\n  ".join(names))
+
+
+def _names(kind: str) -> list[str]:
+    match kind:
+        case "models":
+            from .models import list_models
+
+            return list_models()
+        case "neurons":
+            from .neurons import NEURONS
+
+            return NEURONS.names()
+        case "surrogates":
+            from .surrogate import SURROGATES
+
+            return SURROGATES.names()
+        case "readouts":
+            from .readout import READOUTS
+
+            return READOUTS.names()
+        case "losses":
+            from .losses import LOSSES
+
+            return LOSSES.names()
+        case "datasets":
+            from .data import DATASETS
+
+            return DATASETS.names()
+        case "profiles":
+            from .energy import list_profiles
+
+            return list_profiles()
+        case _:
+            from .train import list_recipes
+
+            return list_recipes()
+
+
+def _info(args: argparse.Namespace) -> None:
+    import platform
+    from importlib import metadata
+
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    table.add_row("snnkit", __version__)
+    table.add_row("python", platform.python_version())
+    table.add_row("system", f"{platform.system()} {platform.machine()}")
+    for package in ("torch", "numpy", "lightning", "scikit-learn", "spikingjelly", "snntorch"):
+        try:
+            table.add_row(package, metadata.version(package))
+        except metadata.PackageNotFoundError:
+            table.add_row(package, "not installed")
+    table.add_row("threads", str(torch.get_num_threads()))
+    devices = ["cpu", *(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    table.add_row("devices", ", ".join(devices))
+    table.add_row("neuron backend", "eager: in-place torch operations, hand-written backward; checked step by step")
+    Console().print(table)

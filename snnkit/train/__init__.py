@@ -1,0 +1,43 @@
+"""Training on Lightning: recipes, data in batches, checkpoints that resume exactly, evaluation."""
+
+from ..errors import MissingDependencyError
+
+try:
+    import lightning as _lightning
+except ModuleNotFoundError as error:  # pragma: no cover - exercised in a process of its own
+    raise MissingDependencyError("lightning", extra="train", purpose="snnkit.train") from error
+
+from .augment import FrameAugment
+from .callbacks import EpochCSV, EpochSeed, FiringRates, read_metrics
+from .checkpoint import AtomicCheckpointIO, newest_checkpoint
+from .classifier import Classifier
+from .datamodule import EpochSampler, EventData, InMemory
+from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
+from .optim import adamw_cosine, parameter_groups
+from .run import list_recipes, recipe_path, train
+
+del _lightning
+
+__all__ = [
+    "AtomicCheckpointIO",
+    "Classifier",
+    "EpochCSV",
+    "EpochSampler",
+    "EpochSeed",
+    "Evaluation",
+    "EventData",
+    "FiringRates",
+    "FrameAugment",
+    "InMemory",
+    "adamw_cosine",
+    "evaluate",
+    "list_recipes",
+    "newest_checkpoint",
+    "open_model",
+    "parameter_groups",
+    "predict",
+    "read_metrics",
+    "recipe_path",
+    "train",
+    "wilson_interval",
+]

@@ -1,0 +1,63 @@
+"""Augmentation of event frames, a whole batch at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import require
+
+__all__ = ["FrameAugment"]
+
+
+@dataclass(frozen=True)
+class FrameAugment:
+    """Random affine motion and event thinning, one draw per sample, the same for all of its steps.
+
+    Args:
+        degrees: rotation, uniform in +-degrees.
+        translate: shift in x and y, uniform in +-translate of the image size.
+        scale: zoom, uniform in [1 - scale, 1 + scale].
+        shear: shear along x, uniform in +-shear (tangent of the angle).
+        drop: each pixel of each frame loses its events with a probability uniform in [0, drop].
+
+    Frames are resampled bilinearly, so counts become real numbers; their sum is kept only in the mean.
+    """
+
+    degrees: float = 0.0
+    translate: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    drop: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, top in (("degrees", 180), ("translate", 1), ("scale", 0.99), ("shear", 10), ("drop", 0.99)):
+            value = getattr(self, name)
+            ok = isinstance(value, (int, float)) and 0 <= value <= top
+            require(ok, f"FrameAugment.{name}", value, f"a number in [0, {top}]")
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Augment ``x [T, B, P, H, W]``; ``generator`` on the CPU, so that every device draws alike."""
+        steps, batch = x.shape[:2]
+        draw = (2 * torch.rand(5, batch, generator=generator) - 1).to(x.device, torch.float32)
+        if self.degrees or self.translate or self.scale or self.shear:
+            angle, zoom = draw[0] * math.radians(self.degrees), 1 + draw[1] * self.scale
+            shear = draw[2] * self.shear
+            cos, sin = angle.cos() / zoom, angle.sin() / zoom
+            # affine_grid spans [-1, 1], twice the unit of translate
+            rows = [cos, shear * cos - sin, 2 * self.translate * draw[3]]
+            cols = [sin, shear * sin + cos, 2 * self.translate * draw[4]]
+            theta = torch.stack([torch.stack(rows, 1), torch.stack(cols, 1)], 1)
+            image = x.transpose(0, 1).flatten(1, 2)
+            grid = F.affine_grid(theta.to(x.dtype), list(image.shape), align_corners=False)
+            image = F.grid_sample(image, grid, align_corners=False)
+            x = image.unflatten(1, (steps, -1)).transpose(0, 1)
+        if self.drop:
+            keep = 1 - self.drop * torch.rand(batch, generator=generator)
+            mask = torch.rand(x.shape, generator=generator) < keep.view(1, -1, 1, 1, 1)
+            x = x * mask.to(x.device, x.dtype)
+        return x

@@ -1,0 +1,121 @@
+"""The LightningModule: a registered model, a loss on ``[T, B, K]``, AdamW with warm-up and cosine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from ..data import Batch
+from ..errors import NumericsError, require
+from ..losses import LOSSES
+from ..models import create_model
+from .augment import FrameAugment
+from .optim import adamw_cosine
+
+__all__ = ["Classifier"]
+
+
+class Classifier(L.LightningModule):
+    """Trains any registered model as a classifier of event frames or images.
+
+    Args:
+        name: registered model. neuron: which neuron, a name or a dict (:mod:`snnkit.neurons.factory`).
+        settings: further arguments of the model, as ``width``, ``depth`` or ``T``.
+        num_classes, in_channels, img_size: of the data; the training command takes them from there.
+        loss: registered loss. loss_settings: its arguments, as ``label_smoothing``.
+        lr, weight_decay, warmup_epochs: of AdamW, with a cosine schedule over all epochs.
+        augment: arguments of :class:`FrameAugment`, applied to training batches.
+        seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
+
+    Raises:
+        UnknownNameError, ConfigError: unknown model, neuron or loss, or impossible settings.
+        NumericsError: the training loss is NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        neuron: str | dict[str, Any] = "lif",
+        settings: dict[str, Any] | None = None,
+        num_classes: int = 10,
+        in_channels: int = 2,
+        img_size: int = 16,
+        loss: str = "mean_ce",
+        loss_settings: dict[str, Any] | None = None,
+        lr: float = 2e-3,
+        weight_decay: float = 0.02,
+        warmup_epochs: float = 2.0,
+        augment: dict[str, float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        data = {"num_classes": num_classes, "in_channels": in_channels, "img_size": img_size}
+        self.net = create_model(name, neuron=neuron, **data, **(settings or {}), readout="per_step")
+        self.loss, self.loss_settings = LOSSES.get(loss), loss_settings or {}
+        self.lr, self.weight_decay, self.warmup_epochs, self.seed = lr, weight_decay, warmup_epochs, seed
+        require(warmup_epochs >= 0, "Classifier.warmup_epochs", warmup_epochs, "a number >= 0")
+        self.augment = FrameAugment(**augment) if augment else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[T, B, P, H, W] -> [T, B, num_classes]``."""
+        return self.net(x)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        x = batch.x
+        if self.augment is not None:
+            x = self.augment(x, self._generator())
+        loss, accuracy = self._score(x, batch, **self.loss_settings)
+        if not torch.isfinite(loss):
+            raise NumericsError(
+                f"training: the loss is {loss.item()} at step {self.global_step}. Lower lr, or set "
+                "trainer.gradient_clip_val."
+            )
+        self._log("train", loss, accuracy, batch)
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self._log("val", *self._score(batch.x, batch), batch)
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        self._log("test", *self._score(batch.x, batch), batch)
+
+    def predict_step(self, batch: Batch, index: int) -> tuple[Tensor, Tensor]:
+        """Predicted class and label."""
+        return _mean_over_time(self(batch.x), batch.mask).argmax(-1), batch.y
+
+    def _score(self, x: Tensor, batch: Batch, **settings: Any) -> tuple[Tensor, Tensor]:
+        logits = self(x).float()
+        loss = self.loss(logits, batch.y, mask=batch.mask, **settings)
+        correct = _mean_over_time(logits, batch.mask).argmax(-1) == batch.y
+        return loss, correct.float().mean()
+
+    def _log(self, stage: str, loss: Tensor, accuracy: Tensor, batch: Batch) -> None:
+        values = {f"{stage}_loss": loss, f"{stage}_accuracy": accuracy}
+        self.log_dict(values, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch.y))
+
+    def _generator(self) -> torch.Generator:
+        seed = (self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank
+        return torch.Generator().manual_seed(seed % 2**63)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        total = int(self.trainer.estimated_stepping_batches)
+        per_epoch = total / max(self.trainer.max_epochs or 1, 1)
+        optimizer, schedule = adamw_cosine(
+            self.net,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            steps=total,
+            warmup_steps=min(int(self.warmup_epochs * per_epoch), total),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _mean_over_time(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean logits ``[B, K]`` over the real steps of ``[T, B, K]``."""
+    if mask is None:
+        return logits.mean(0)
+    weight = mask.unsqueeze(-1).to(logits.dtype)
+    return (logits * weight).sum(0) / weight.sum(0).clamp(min=1)

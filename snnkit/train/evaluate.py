@@ -1,0 +1,120 @@
+"""Accuracy of a saved model on data it has not seen, with a confidence interval."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data import DATASETS
+from ..errors import CheckpointError, ConfigError, require
+from ..models import Backbone, load_model, read_metadata
+
+__all__ = ["Evaluation", "evaluate", "open_model", "predict", "wilson_interval"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Outcome of :func:`evaluate`.
+
+    Attributes:
+        correct, total: samples. interval: 95 % Wilson interval of the accuracy.
+        by_class: class -> (correct, total).
+    """
+
+    correct: int
+    total: int
+    interval: tuple[float, float]
+    by_class: dict[int, tuple[int, int]]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct predictions; NaN without samples."""
+        return self.correct / self.total if self.total else math.nan
+
+
+def wilson_interval(correct: int, total: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Score interval of a binomial share (Wilson 1927); (0, 1) without samples."""
+    if total == 0:
+        return 0.0, 1.0
+    p, spread = correct / total, z * z / total
+    centre, half = p + spread / 2, z * math.sqrt(p * (1 - p) / total + spread / (4 * total))
+    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
+
+
+@torch.no_grad()
+def predict(net: nn.Module, frames: Tensor, batch_size: int = 64) -> Tensor:
+    """Class ``[N]`` for ``frames [N, T, P, H, W]``, in evaluation mode; the network's mode is restored."""
+    training = net.training
+    net.eval()
+    try:
+        parts = [net(part.transpose(0, 1)).argmax(-1) for part in frames.split(batch_size)]
+    finally:
+        net.train(training)
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.long)
+
+
+def open_model(checkpoint: str | Path) -> tuple[Backbone, dict[str, Any]]:
+    """Model and data description of a run folder or of its ``model.safetensors``.
+
+    Raises:
+        CheckpointError: nothing readable there.
+    """
+    path = Path(checkpoint)
+    if path.is_dir():
+        if not (path / "model.safetensors").is_file():
+            raise CheckpointError(
+                f"{str(path)!r}: no model.safetensors in this folder. Train it to the end first "
+                "(snnkit train ... --resume), or give the file itself."
+            )
+        path = path / "model.safetensors"
+    return load_model(path), read_metadata(path)["info"].get("data", {})
+
+
+def open_data(described: dict[str, Any], data: str | None, split: str = "test") -> Any:
+    """The data set a model was trained on, or the same kind of data from folder ``data``.
+
+    ``data`` is the name of a registered data set, or a folder in the layout of the training data.
+    """
+    if not described:
+        raise ConfigError("this model names no data set. Give one by name: --data digits.")
+    settings = dict(described["settings"])
+    if data is None or data == described["dataset"]:
+        return DATASETS.get(described["dataset"])(split=split, **settings)
+    if data in DATASETS:
+        return DATASETS.get(data)(split=split, **settings)
+    factory = DATASETS.get(described["dataset"])
+    require(
+        hasattr(factory, "from_folder") and Path(data).is_dir(),
+        "--data",
+        data,
+        f"a registered data set ({', '.join(DATASETS.names())}) or an existing folder",
+        "Data set folders have the layout of the training data.",
+    )
+    settings.pop("root", None)
+    return factory.from_folder(data, **settings)  # type: ignore[attr-defined]
+
+
+def evaluate(checkpoint: str | Path, data: str | None = None) -> Evaluation:
+    """Accuracy of a saved model.
+
+    Args:
+        checkpoint: run folder or ``model.safetensors``.
+        data: None for the test split of the training data, the name of a data set, or a folder of
+            recordings in the layout of the training data.
+
+    Raises:
+        CheckpointError, ConfigError, FormatError: unreadable model, unknown data, malformed recording.
+    """
+    net, described = open_model(checkpoint)
+    frames, labels = open_data(described, data).tensors()
+    hits = predict(net, frames) == labels
+    by_class = {
+        int(c): (int(hits[labels == c].sum()), int((labels == c).sum())) for c in labels.unique().tolist()
+    }
+    correct, total = int(hits.sum()), len(labels)
+    return Evaluation(correct, total, wilson_interval(correct, total), by_class)

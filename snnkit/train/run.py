@@ -1,0 +1,199 @@
+"""One training run: from a recipe and overrides to a folder that holds everything it produced.
+
+::
+
+    <out>/config.yaml          resolved configuration; train with it again to repeat the run
+    <out>/metrics.csv          one row per epoch: losses, accuracies, firing rate of every layer
+    <out>/checkpoints/*.ckpt   the last two epochs, for --resume
+    <out>/model.safetensors    final weights with model and data configuration
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from ..errors import ConfigError, MissingDependencyError, UnknownNameError, quote
+from ..models import save_model
+from ..registry import closest
+from .callbacks import EpochCSV, EpochLines, EpochSeed, FiringRates
+from .checkpoint import AtomicCheckpointIO, newest_checkpoint
+from .classifier import Classifier
+from .datamodule import EventData
+
+__all__ = ["list_recipes", "recipe_path", "train"]
+
+
+def list_recipes() -> list[str]:
+    """Names of the recipes that come with snnkit."""
+    return sorted(p.name[:-5] for p in _recipes().iterdir() if p.name.endswith(".yaml"))
+
+
+def recipe_path(recipe: str) -> str:
+    """Path of a shipped recipe by name, or of a YAML file by path.
+
+    Raises:
+        UnknownNameError: neither.
+    """
+    if recipe in list_recipes():
+        return str(_recipes() / f"{recipe}.yaml")
+    if Path(recipe).is_file():
+        return recipe
+    raise UnknownNameError(
+        f"recipe: got {quote(recipe)}{closest(recipe, list_recipes())} Expected a YAML file or one of: "
+        f"{', '.join(list_recipes())}."
+    )
+
+
+def train(
+    recipe: str,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    resume: bool = False,
+    tensorboard: bool = False,
+) -> tuple[Classifier, EventData]:
+    """Train as ``recipe`` says and write ``out``.
+
+    Args:
+        recipe: name of a shipped recipe or path of a YAML file.
+        out: folder of the run.
+        overrides: ``--key=value`` pairs, as ``--model.lr=1e-3`` or ``--trainer.max_epochs=5``.
+        resume: continue from the newest readable checkpoint in ``out``. Epochs after it repeat those
+            of an uninterrupted run bit for bit, on the same machine with the same number of threads.
+        tensorboard: also log for TensorBoard.
+
+    Raises:
+        UnknownNameError, ConfigError: recipe, key or value. CheckpointError: see :mod:`.checkpoint`.
+        MissingDependencyError: tensorboard is asked for and not installed.
+    """
+    out = Path(out)
+    quiet()
+    cli = _parse(["--config", recipe_path(recipe), *overrides])
+    seed = int(cli.config["seed_everything"])
+    loggers: list[Any] = [EpochCSV(out)]
+    if tensorboard:
+        loggers.append(_tensorboard(out))
+    callbacks: list[Callback] = [FiringRates(), EpochSeed(seed), _checkpoints(out)]
+    if not sys.stdout.isatty():
+        callbacks.append(EpochLines())
+    trainer = cli.instantiate_trainer(
+        logger=loggers,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=sys.stdout.isatty(),
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # EpochSampler shares out by itself
+        default_root_dir=str(out),
+    )
+    if trainer.is_global_zero:
+        out.mkdir(parents=True, exist_ok=True)
+        cli.parser.save(cli.config, str(out / "config.yaml"), overwrite=True, skip_none=False)
+    checkpoint = newest_checkpoint(out / "checkpoints") if resume else None
+    with warnings.catch_warnings():
+        _ignore_hints()
+        trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
+    if trainer.is_global_zero:
+        data = {"dataset": cli.datamodule.dataset, "settings": cli.datamodule.settings}
+        save_model(cli.model.net, out / "model.safetensors", {"data": data, "seed": seed})
+    return cli.model, cli.datamodule
+
+
+class _CLI(LightningCLI):
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        for name in ("num_classes", "in_channels", "img_size"):
+            parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+
+    def instantiate_classes(self) -> None:
+        """Model and data now; the trainer later, when the run folder is known."""
+        self.config_init = self.parser.instantiate_classes(self.config)
+        self.datamodule = self._get(self.config_init, "data")
+        self.model = self._get(self.config_init, "model")
+        self.trainer = None
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        settings = {**self._get(self.config_init, "trainer", default={}), **kwargs}
+        return self._instantiate_trainer(settings, [])
+
+
+def _parse(args: list[str]) -> _CLI:
+    try:
+        return _CLI(
+            Classifier,
+            EventData,
+            args=args,
+            run=False,
+            seed_everything_default=0,
+            save_config_callback=None,
+            parser_kwargs={"exit_on_error": False},
+        )
+    except argparse.ArgumentError as error:
+        raise ConfigError(_readable(str(error))) from error
+
+
+def _readable(message: str) -> str:
+    """The first lines of a parser message, with the nearest known key for an unknown one."""
+    known = ["seed_everything", "model", "data", "trainer"]
+    for prefix, cls in (("model", Classifier), ("data", EventData), ("trainer", L.Trainer)):
+        import inspect
+
+        known += [f"{prefix}.{name}" for name in inspect.signature(cls).parameters]
+    key = re.search(r"[Kk]ey [\"'`]([\w.]+)[\"'`]|arguments?:? -*([\w.]+)|Option [\"'`]([\w.]+)", message)
+    hint = ""
+    if key is not None:
+        name = next(group for group in key.groups() if group)
+        hint = f" {quote(name)}{closest(name, known)}"
+    return f"training configuration: {' '.join(message.split())[:600]}{hint}"
+
+
+def _checkpoints(out: Path) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=out / "checkpoints",
+        filename="epoch-{epoch:03d}",
+        auto_insert_metric_name=False,
+        monitor="epoch",
+        mode="max",
+        save_top_k=2,
+        save_on_train_epoch_end=True,
+    )
+
+
+def _tensorboard(out: Path) -> Any:
+    try:
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        return TensorBoardLogger(out, name="tensorboard", version="")
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError("tensorboard", extra="tensorboard", purpose="--tensorboard") from error
+
+
+def _recipes() -> Any:
+    return resources.files("snnkit.train") / "recipes"
+
+
+def quiet() -> None:
+    """Keep the trainer's notes on hardware and licences out of the way; warnings stay."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _ignore_hints() -> None:
+    """Advice that does not apply to in-memory data and per-epoch logs."""
+    for message in (".*does not have many workers.*", ".*Consider increasing the value of the `num_workers`.*"):
+        warnings.filterwarnings("ignore", message=message)
+    warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")
