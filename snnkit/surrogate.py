@@ -109,7 +109,7 @@ class Sigmoid(Surrogate):
 
     def derivative(self, u: Tensor) -> Tensor:
         s = torch.sigmoid(self.alpha * u)
-        return self.alpha * s * (1 - s)
+        return self.alpha * torch.addcmul(s, s, s, value=-1)
 
     def primitive(self, u: Tensor) -> Tensor:
         return torch.sigmoid(self.alpha * u)

@@ -106,8 +106,8 @@ def _reset(v: Tensor, h: Tensor, s: Tensor, threshold: Number, d: LIFDynamics) -
     elif d.reset == "soft":
         torch.mul(s, threshold if d.reset_amount is None else d.reset_amount, out=v)
         torch.sub(h, v, out=v)
-    else:
-        torch.mul(1 - s, h, out=v)
+    else:  # (1 - s) h + s v_reset, and 1 - s is the comparison the other way round
+        (torch.lt if d.fire_at_equal else torch.le)(h, threshold, out=v).mul_(h)
         if d.v_reset:
             v.add_(s * d.v_reset)
 
@@ -182,7 +182,10 @@ class _LIF(torch.autograd.Function):
                 arriving[t] = c
             # a delayed state is h itself: no reset lies between the last step and the final state
             last = delayed and t == h.shape[0] - 1
-            g_h[t] += c if factor is None or last else c * factor[t]
+            if factor is None or last:
+                g_h[t] += c
+            else:
+                g_h[t].addcmul_(c, factor[t])
             torch.mul(g_h[t], dh_dv, out=c)
         if delayed and d.reset == "hard" and h.shape[0]:
             first = torch.empty_like(v0)
@@ -205,7 +208,7 @@ class _LIF(torch.autograd.Function):
             elif d.reset == "hard" and not d.detach_reset:
                 g += arriving * (h - d.v_reset) * p
             g_threshold = _sum_to(g, threshold)
-        return g_h * dh_dx, c, g_leak, g_threshold, None
+        return g_h.mul_(dh_dx), c, g_leak, g_threshold, None
 
     @staticmethod
     def vmap(info, in_dims, x, v0, leak, threshold, d):  # type: ignore[no-untyped-def]
@@ -242,7 +245,8 @@ def _reset_slope(h: Tensor, s: Tensor, p: Tensor, amount: Number, d: LIFDynamics
     """dv/dh over the sequence; None where it is 1 everywhere."""
     detached = d.detach_reset or d.delayed
     if d.reset == "hard":
-        return 1 - s if detached else (1 - s) + (d.v_reset - h) * p
+        kept = 1 - s
+        return kept if detached else kept.addcmul_(d.v_reset - h, p)
     if d.reset == "soft" and not detached:
         return 1 - amount * p
     return None

@@ -21,7 +21,7 @@ class FrameAugment:
     Args:
         degrees: rotation, uniform in +-degrees.
         translate: shift in x and y, uniform in +-translate of the image size.
-        scale: zoom, uniform in [1 - scale, 1 + scale].
+        scale: zoom of each axis by itself, uniform in [1 - scale, 1 + scale].
         shear: shear along x, uniform in +-shear (tangent of the angle).
         drop: each pixel of each frame loses its events with a probability uniform in [0, drop].
 
@@ -43,14 +43,14 @@ class FrameAugment:
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Augment ``x [T, B, P, H, W]``; ``generator`` on the CPU, so that every device draws alike."""
         steps, batch = x.shape[:2]
-        draw = (2 * torch.rand(5, batch, generator=generator) - 1).to(x.device, torch.float32)
+        draw = (2 * torch.rand(6, batch, generator=generator) - 1).to(x.device, torch.float32)
         if self.degrees or self.translate or self.scale or self.shear:
-            angle, zoom = draw[0] * math.radians(self.degrees), 1 + draw[1] * self.scale
-            shear = draw[2] * self.shear
-            cos, sin = angle.cos() / zoom, angle.sin() / zoom
+            angle, shear = draw[0] * math.radians(self.degrees), draw[1] * self.shear
+            cos, sin = angle.cos(), angle.sin()
+            inverse_x, inverse_y = 1 / (1 + draw[2] * self.scale), 1 / (1 + draw[3] * self.scale)
             # affine_grid spans [-1, 1], twice the unit of translate
-            rows = [cos, shear * cos - sin, 2 * self.translate * draw[3]]
-            cols = [sin, shear * sin + cos, 2 * self.translate * draw[4]]
+            rows = [cos * inverse_x, (shear * cos - sin) * inverse_y, 2 * self.translate * draw[4]]
+            cols = [sin * inverse_x, (shear * sin + cos) * inverse_y, 2 * self.translate * draw[5]]
             theta = torch.stack([torch.stack(rows, 1), torch.stack(cols, 1)], 1)
             image = x.transpose(0, 1).flatten(1, 2)
             grid = F.affine_grid(theta.to(x.dtype), list(image.shape), align_corners=False)

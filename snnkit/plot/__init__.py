@@ -1,0 +1,31 @@
+"""Pictures of spikes, potentials, rates, event frames, energy and training.
+
+Every function takes ``ax`` (None: a new figure), draws one idea into it and returns the Axes. None of
+them calls ``show``; with no display they work all the same. :func:`save` writes a figure to a file::
+
+    ax = snnkit.plot.raster(spikes)
+    snnkit.plot.save(ax, "raster.png")
+
+matplotlib is imported when the first picture is drawn, not before.
+"""
+
+from .curves import training_curves
+from .energy import energy_breakdown, energy_comparison
+from .events import frames
+from .potential import membrane, membrane_trace
+from .rates import firing_rates
+from .spikes import raster
+from .style import PALETTE, save
+
+__all__ = [
+    "PALETTE",
+    "energy_breakdown",
+    "energy_comparison",
+    "firing_rates",
+    "frames",
+    "membrane",
+    "membrane_trace",
+    "raster",
+    "save",
+    "training_curves",
+]
