@@ -1,25 +1,40 @@
-"""Event data: a container that cannot lie, strict readers, frames that lose nothing, data sets by name.
+"""Event data: container, readers, frames, batches and data sets.
 
-To add a data set, write one file with a class as :mod:`snnkit.data.registry` describes, decorate it with
+Everything is time first. To add a data set, derive from :class:`EventDataset`, decorate the class with
 ``@DATASETS.register("name")`` and import it here.
 """
 
+from .cache import CacheWarning
 from .collate import Batch, EventBatch, collate, collate_events
+from .dataset import EventDataset
 from .digits import DigitsEvents
 from .events import Events
-from .frames import to_frames
+from .folder import EventFolder
+from .frames import Framing, to_frames
+from .limits import LIMITS
 from .nmnist import NMNIST
+from .policy import DroppedEventsWarning
 from .readers import read_nmnist, write_nmnist
 from .registry import DATASETS
+from .saccades import Saccades
+from .simulator import Camera
 from .split import holdout
 
 __all__ = [
     "DATASETS",
+    "LIMITS",
     "NMNIST",
     "Batch",
+    "CacheWarning",
+    "Camera",
     "DigitsEvents",
+    "DroppedEventsWarning",
     "EventBatch",
+    "EventDataset",
+    "EventFolder",
     "Events",
+    "Framing",
+    "Saccades",
     "collate",
     "collate_events",
     "holdout",

@@ -1,26 +1,31 @@
-"""From samples to batches, time first."""
+"""Samples to batches, time first. What is padding is said by a mask, never guessed from zeros."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ShapeError, require
+from ..errors import InputTypeError, ShapeError, require
 from .events import Events
 
-__all__ = ["Batch", "EventBatch", "collate", "collate_events"]
+__all__ = ["Batch", "EventBatch", "Lengths", "collate", "collate_events"]
+
+Lengths = Literal["pad", "crop", "stack"]
 
 
 class Batch(NamedTuple):
-    """Frames of a batch.
+    """Sequences of a batch.
 
     Attributes:
-        x: ``[T, B, ...]``. y: labels ``[B]``. lengths: real steps per sample ``[B]``.
-        mask: ``[T, B]``, True where a step is real and not padding.
+        x: ``[T_max, B, ...]``, zero after the end of a sample.
+        y: labels ``[B]`` (or ``[B, ...]`` if labels are tensors).
+        lengths: int64 ``[B]``, steps of each sample.
+        mask: bool ``[T_max, B]``, True on real steps. Losses and firing rates have to use it; a mean over
+            time divides by ``lengths``.
     """
 
     x: Tensor
@@ -29,45 +34,13 @@ class Batch(NamedTuple):
     mask: Tensor
 
 
-def collate(samples: Sequence[tuple[Tensor, int]], mode: Literal["pad", "crop", "stack"] = "pad") -> Batch:
-    """Join ``(frames [T_i, ...], label)`` samples.
-
-    Args:
-        mode: "pad" appends zeros up to the longest sample; "crop" cuts to the shortest; "stack" demands
-            equal lengths.
-
-    Raises:
-        ShapeError: no samples, frames of different shape, or different lengths with "stack".
-    """
-    require(mode in ("pad", "crop", "stack"), "collate.mode", mode, '"pad", "crop" or "stack"')
-    if not samples:
-        raise ShapeError("collate: got no samples, expected at least one.")
-    frames, labels = zip(*samples, strict=True)
-    for i, f in enumerate(frames):
-        if f.shape[1:] != frames[0].shape[1:]:
-            raise ShapeError(
-                f"collate: sample {i} has frames of shape {tuple(f.shape[1:])}, sample 0 of "
-                f"{tuple(frames[0].shape[1:])}. Bring all to one sensor size first."
-            )
-    lengths = torch.tensor([len(f) for f in frames])
-    if mode == "stack" and len(set(lengths.tolist())) > 1:
-        raise ShapeError(
-            f"collate: samples have {lengths.tolist()} steps, expected equal lengths. Use mode='pad' or 'crop'."
-        )
-    if mode == "crop":
-        lengths = lengths.clamp(max=int(lengths.min()))
-    x = frames[0].new_zeros(int(lengths.max()), len(frames), *frames[0].shape[1:])
-    for i, (f, length) in enumerate(zip(frames, lengths.tolist(), strict=True)):
-        x[:length, i] = f[:length]
-    mask = torch.arange(x.shape[0])[:, None] < lengths
-    return Batch(x, torch.as_tensor(labels), lengths, mask)
-
-
 class EventBatch(NamedTuple):
-    """Events of a batch, one after the other; sample i is ``[ptr[i], ptr[i+1])``.
+    """Raw events of a batch, one recording after the other.
 
     Attributes:
-        t, x, y, p: ``[E]`` int64. ptr: ``[B+1]``. labels: ``[B]``. sensor_size: common to all.
+        t int64, x int64, y int64, p int64: ``[N]``, all events.
+        ptr: int64 ``[B+1]``; recording b is ``ptr[b]:ptr[b+1]``.
+        labels: ``[B]``.
     """
 
     t: Tensor
@@ -76,23 +49,79 @@ class EventBatch(NamedTuple):
     p: Tensor
     ptr: Tensor
     labels: Tensor
-    sensor_size: tuple[int, int, int]
 
 
-def collate_events(samples: Sequence[tuple[Events, int]]) -> EventBatch:
-    """Join ``(Events, label)`` samples.
+def collate(batch: Sequence[tuple[Tensor, Any]], mode: Lengths = "pad") -> Batch:
+    """Join samples ``(x [T_b, ...], label)``, e.g. as ``collate_fn`` of a DataLoader.
+
+    Args:
+        batch: at least one sample; shapes may differ in T only.
+        mode: "pad" with zeros at the end to the longest; "crop" at the end to the shortest; "stack"
+            demands equal lengths. Choose one with ``functools.partial(collate, mode="crop")``.
 
     Raises:
-        ShapeError: no samples, or different sensors.
+        ConfigError: unknown mode. InputTypeError: not pairs of tensor and label.
+        ShapeError: empty batch; shapes or dtypes that differ, with the index of the sample.
     """
-    if not samples:
-        raise ShapeError("collate_events: got no samples, expected at least one.")
-    events, labels = zip(*samples, strict=True)
-    sizes = {e.sensor_size for e in events}
-    if len(sizes) > 1:
-        raise ShapeError(f"collate_events: sensors differ: {sorted(sizes)}. Batch one sensor at a time.")
-    joined = [
-        torch.from_numpy(np.concatenate([getattr(e, n) for e in events]).astype(np.int64)) for n in "txyp"
-    ]
-    ptr = torch.tensor([0, *np.cumsum([len(e) for e in events]).tolist()])
-    return EventBatch(*joined, ptr, torch.as_tensor(labels), events[0].sensor_size)
+    require(mode in get_args(Lengths), "collate.mode", mode, "'pad', 'crop' or 'stack'")
+    xs, labels = _pairs(batch, Tensor, "collate", "a tensor [T, ...]")
+    first = xs[0]
+    for i, x in enumerate(xs):
+        same = x.ndim > 0 and x.shape[1:] == first.shape[1:] and x.dtype == first.dtype
+        if not same or (mode == "stack" and x.shape != first.shape):
+            what = "T, axes and dtype" if mode == "stack" else "axes after T and dtype"
+            raise ShapeError(
+                f"collate: sample {i} is {tuple(x.shape)} {x.dtype}, sample 0 is {tuple(first.shape)} "
+                f'{first.dtype}; mode="{mode}" needs equal {what}.'
+                + (' Sequences of different length: mode="pad" or "crop".' if mode == "stack" else "")
+            )
+    lengths = torch.tensor([len(x) for x in xs])
+    steps = int(lengths.min() if mode == "crop" else lengths.max())
+    lengths = lengths.clamp(max=steps)
+    joined = first.new_zeros((steps, len(xs), *first.shape[1:]))
+    for i, x in enumerate(xs):
+        joined[: lengths[i], i] = x[:steps]
+    return Batch(joined, _labels(labels), lengths, torch.arange(steps)[:, None] < lengths)
+
+
+def collate_events(batch: Sequence[tuple[Events, Any]]) -> EventBatch:
+    """Join recordings ``(Events, label)`` without binning them.
+
+    Raises:
+        InputTypeError: not pairs of Events and label. ShapeError: empty batch, or different
+        sensors.
+    """
+    recordings, labels = _pairs(batch, Events, "collate_events", "snnkit.data.Events")
+    ptr = torch.tensor([0, *(len(e) for e in recordings)]).cumsum(0)
+    sensors = sorted({e.sensor_size for e in recordings})
+    if len(sensors) > 1:
+        raise ShapeError(f"collate_events: recordings of different sensors {sensors}; batch one at a time.")
+    t, x, y, p = (
+        torch.from_numpy(np.concatenate([getattr(e, name) for e in recordings]).astype(np.int64))
+        for name in "txyp"
+    )
+    return EventBatch(t, x, y, p, ptr, _labels(labels))
+
+
+def _pairs(batch: Sequence[Any], kind: type, where: str, expected: str) -> tuple[list[Any], list[Any]]:
+    if not isinstance(batch, Sequence):
+        raise InputTypeError(f"{where}: got {type(batch).__name__}, expected a list of (sample, label).")
+    if not batch:
+        raise ShapeError(f"{where}: got an empty batch, expected at least one sample.")
+    for i, pair in enumerate(batch):
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], kind)):
+            parts = pair if isinstance(pair, tuple | list) else [pair]
+            got = ", ".join(type(part).__name__ for part in parts)
+            raise InputTypeError(f"{where}: sample {i} is ({got}), expected ({expected}, label).")
+    return [pair[0] for pair in batch], [pair[1] for pair in batch]
+
+
+def _labels(labels: list[Any]) -> Tensor:
+    try:
+        return torch.stack([torch.as_tensor(label) for label in labels])
+    except (TypeError, ValueError, RuntimeError) as error:
+        kinds = sorted({type(label).__name__ for label in labels})
+        raise InputTypeError(
+            f"collate: labels of types {kinds} do not join: {error}. Expected integers, or tensors "
+            "of one shape."
+        ) from error

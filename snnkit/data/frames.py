@@ -86,8 +86,8 @@ class Framing:
         width, height, polarities = events.sensor_size
         if self.polarity in ("signed", "on_only") and polarities == 1:
             raise ConfigError(
-                f'to_frames.polarity: got {self.polarity!r} on sensor {events.sensor_size}, expected "separate" or '
-                '"merge": this sensor records no polarity.'
+                f'to_frames.polarity: got {self.polarity!r}, expected "separate" or "merge" on sensor '
+                f"{events.sensor_size}, which records no polarity."
             )
         channels = polarities if self.polarity == "separate" else 1
         steps, start, length = self._bins(events)
@@ -95,7 +95,7 @@ class Framing:
         cuts = self._cuts(events, steps, start, length)
         if cuts[-1] < len(events):
             report(
-                "to_frames", f"drop_last: {len(events) - cuts[-1]} of {len(events)} events dropped.", depth=3
+                "to_frames", f"drop_last: {len(events) - cuts[-1]} of {len(events)} events dropped.", depth=2
             )
         frames = torch.empty((steps, channels, height, width), dtype=self.dtype)
         group = max(1, _CELLS_AT_ONCE // (polarities * height * width))
@@ -124,14 +124,14 @@ class Framing:
         n = len(events)
         k = np.arange(steps + 1, dtype=np.int64)
         if self.count is not None:
-            return np.minimum(k * self.count, n)
+            return np.minimum(k * min(self.count, n + 1), n)
         if self.window_us is not None:
-            cuts = np.searchsorted(events.t - start, k * self.window_us)
+            cuts = np.searchsorted(events.t, start + k * min(self.window_us, length + 1))
         elif length == 0:
             cuts = np.where(k == 0, 0, n)  # simultaneous events share bin 0
         else:
             whole, rest = divmod(length, steps)  # k * length / steps without its overflow
-            cuts = np.searchsorted(events.t - start, k * whole - (-k * rest) // steps)
+            cuts = np.searchsorted(events.t, start + k * whole - (-k * rest) // steps)
             cuts[-1] = n  # an inclusive end belongs to the last bin
         return cuts
 

@@ -1,132 +1,122 @@
-"""N-MNIST and other folders of 40-bit recordings in the same layout."""
+"""N-MNIST as published: ``Train|Test/<digit>/<id>.bin``."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
-
-from ..errors import ConfigError, quote, require
-from .events import Events
-from .frames import to_frames
+from ..errors import FormatError, require
+from .folder import EventFolder, subfolders
+from .frames import Polarity
+from .policy import OnBad, OnUnsorted, check_policies
 from .readers import read_nmnist
 from .registry import DATASETS
 
 __all__ = ["NMNIST"]
 
+Split = Literal["train", "test"]
+
+_SENSOR = (34, 34, 2)
+_NOMINAL_US = 315_000  # three moves of 105 ms
+_DIGITS = tuple("0123456789")
+_LAYOUT = (
+    "Expected layout: Train/<digit>/<id>.bin and Test/<digit>/<id>.bin, digits 0 to 9, as in the published "
+    "archives; they are not downloaded."
+)
+
 
 @DATASETS.register("nmnist")
-class NMNIST(Dataset):
-    """N-MNIST (Orchard et al. 2015, 10.3389/fnins.2015.00437): digits moved in front of an event camera.
+class NMNIST(EventFolder):
+    """MNIST digits recorded by a moving event camera, 34x34; 60 000 for training, 10 000 for testing.
 
-    Expected layout, as published: ``root/Train/<digit>/<number>.bin`` and ``root/Test/<digit>/<number>.bin``,
-    digits 0..9; 60 000 and 10 000 recordings, of which any subset may be there. Recordings are sorted by
-    digit, then by name. Nothing is downloaded.
+    Any subset in the same layout works, also one that lacks digits.
 
     Args:
-        root: folder with Train and Test.
-        split: "train" or "test".
-        T: frames per recording.
-        size: frames are cropped to this many central pixels (34: whole sensor). The rim of two pixels that
-            32 leaves out holds one event in a thousand.
-        reader: policies of :func:`read_nmnist`, as ``on_truncated="drop"``.
+        root: folder that contains ``Train`` and ``Test``.
+        split: "train" or "test"; None: ``root`` itself contains the digit folders.
+        T, polarity, binary: of the frames, see :func:`to_frames`. Bins cover the nominal 315 ms, or up to
+            the last event of the few longer recordings.
+        size: side of the frames, cropped or zero-padded around the centre; 34 or None: the whole sensor.
+            The default can be halved five times by a network; the rim it cuts off holds 4 events in 1000.
+        on_truncated, on_out_of_range, on_unsorted: see :func:`read_nmnist`.
 
-    Items: ``(frames [T, 2, size, size] float32, digit)``; channel 0 OFF, 1 ON. ``events(i)`` gives the
-    recording itself.
+    Item: ``(frames [T, 2, S, S] float32, label)``. Files are read when asked for; ``tensors()`` reads all.
 
     Raises:
-        ConfigError: no such folder, or none with recordings in this layout; impossible settings.
-        FormatError: when a malformed recording is read.
-    """
+        FormatError: root has another layout; a malformed recording (when it is read).
+        ConfigError: an argument out of range.
 
-    num_classes, in_channels = 10, 2
-    sensor = 34
+    Reference: Orchard, Jayawant, Cohen, Thakor 2015, "Converting static image datasets to spiking
+    neuromorphic datasets using saccades", Frontiers in Neuroscience 9:437.
+    """
 
     def __init__(
         self,
         root: str | os.PathLike[str],
+        split: Split | None = "train",
         *,
-        split: Literal["train", "test"] = "train",
-        T: int = 10,
-        size: int = 32,
-        reader: dict[str, Any] | None = None,
+        T: int = 8,
+        polarity: Polarity = "separate",
+        binary: bool = False,
+        size: int | None = 32,
+        on_truncated: OnBad = "error",
+        on_out_of_range: OnBad = "error",
+        on_unsorted: OnUnsorted = "error",
     ) -> None:
-        require(split in ("train", "test"), "NMNIST.split", split, '"train" or "test"')
-        self._open(Path(root) / split.capitalize(), T, size, reader)
-
-    @classmethod
-    def from_folder(cls, folder: str | os.PathLike[str], **settings: Any) -> Self:
-        """All recordings of ``folder/<digit>/*.bin``; of both splits if it has Train and Test inside.
-
-        Args:
-            settings: T, size and reader, as above.
-        """
-        path = Path(folder)
-        parts = [path / name for name in ("Train", "Test") if (path / name).is_dir()]
-        data = cls.__new__(cls)
-        options = {"T": 10, "size": 32, "reader": None} | settings
-        data._open(parts or path, **options)
-        return data
-
-    def _open(self, folders: Path | list[Path], T: int, size: int, reader: dict[str, Any] | None) -> None:
-        require(isinstance(T, int) and T > 0, "NMNIST.T", T, "an int > 0")
-        ok = isinstance(size, int) and 0 < size <= self.sensor and (self.sensor - size) % 2 == 0
-        require(ok, "NMNIST.size", size, f"an even int in 2..{self.sensor}")
-        self.T, self.img_size, self.reader = T, size, dict(reader or {})
-        self.files: list[tuple[Path, int]] = []
-        folders = folders if isinstance(folders, list) else [folders]
-        for folder in folders:
-            for digit in range(self.num_classes):
-                found = sorted(folder.joinpath(str(digit)).glob("*.bin"))
-                self.files += [(path, digit) for path in found if path.is_file()]
-        if not self.files:
-            raise ConfigError(
-                f"NMNIST: no recordings in {quote(str(folders[0]))}. Expected <folder>/<digit>/<number>.bin with "
-                "digits 0..9, as in the published Train and Test folders. Give the folder that holds them; "
-                "snnkit downloads nothing."
-            )
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def events(self, index: int) -> Events:
-        """The recording number ``index``."""
-        events = read_nmnist(self.files[index][0], **self.reader)
-        margin = (self.sensor - self.img_size) // 2
-        if not margin:
-            return events
-        inside = (events.x >= margin) & (events.x < self.sensor - margin)
-        inside &= (events.y >= margin) & (events.y < self.sensor - margin)
-        return Events(
-            events.t[inside],
-            events.x[inside] - np.uint16(margin),
-            events.y[inside] - np.uint16(margin),
-            events.p[inside],
-            (self.img_size, self.img_size, 2),
-            events.span,
-            events.info | {"cropped": int((~inside).sum())},
+        require(split in ("train", "test", None), "NMNIST.split", split, "'train', 'test' or None")
+        check_policies(
+            "NMNIST", on_truncated=on_truncated, on_out_of_range=on_out_of_range, on_unsorted=on_unsorted
+        )
+        reader = partial(
+            read_nmnist,
+            sensor_size=_SENSOR,
+            duration_us=_NOMINAL_US,
+            on_truncated=on_truncated,
+            on_out_of_range=on_out_of_range,
+            on_unsorted=on_unsorted,
+        )
+        self.split = split
+        super().__init__(
+            root if split is None else _part(root, split),
+            reader=reader,
+            sensor_size=_SENSOR,
+            classes=_DIGITS,
+            T=T,
+            polarity=polarity,
+            binary=binary,
+            size=size,
         )
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return to_frames(self.events(index), T=self.T), self.files[index][1]
+    @classmethod
+    def from_folder(cls, path: str | os.PathLike[str], split: Split = "test", **settings: Any) -> Self:
+        """Recordings of ``path``, whichever part of the published tree it is.
 
-    def tensors(self) -> tuple[Tensor, Tensor]:
-        """Frames ``[N, T, 2, size, size]`` and digits ``[N]`` of all recordings.
-
-        Raises:
-            FormatError: naming the first malformed recording.
+        Args:
+            path: a folder of digit folders, or one with ``Train`` and/or ``Test``.
+            split: which one to take if there are both.
+            settings: further arguments of the class.
         """
-        frames = torch.empty(len(self), self.T, 2, self.img_size, self.img_size)
-        for i in range(len(self)):
-            frames[i] = self[i][0]
-        return frames, self.labels
+        require(split in ("train", "test"), "NMNIST.split", split, "'train' or 'test'")
+        found = subfolders(path)
+        if set(found) & set(_DIGITS):
+            return cls(path, None, **settings)
+        parts = {name.lower() for name in found} & {"train", "test"}
+        return cls(path, parts.pop() if len(parts) == 1 else split, **settings)  # type: ignore[arg-type]
 
-    @property
-    def labels(self) -> Tensor:
-        """Digits ``[N]``."""
-        return torch.tensor([digit for _, digit in self.files])
+
+def _part(root: str | os.PathLike[str], split: str) -> Path:
+    """The folder ``Train`` or ``Test`` of ``root``, in any capitals."""
+    found = subfolders(root)
+    names = [name for name in found if name.lower() == split]
+    if len(names) != 1:
+        raise FormatError(
+            root, f"no folder {split.capitalize()!r} in it, found {_listed(found)}.", hint=_LAYOUT
+        )
+    return Path(root) / names[0]
+
+
+def _listed(names: list[str]) -> str:
+    """A short list of folder names for a message."""
+    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "") if names else "no folders"

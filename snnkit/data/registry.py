@@ -1,9 +1,4 @@
-"""Data sets by name.
-
-A data set is a ``torch.utils.data.Dataset`` built as ``factory(split="train" | "test", **settings)``, with
-items ``(frames [T, P, H, W], label)``, a method ``tensors() -> (frames [N, T, P, H, W], labels [N])`` and the
-attributes ``num_classes``, ``in_channels`` and ``img_size``.
-"""
+"""Names of data sets: ``DATASETS.get("digits")(split="train", T=8)``."""
 
 from __future__ import annotations
 
@@ -11,4 +6,4 @@ from ..registry import Registry
 
 __all__ = ["DATASETS"]
 
-DATASETS: Registry = Registry("data set")
+DATASETS: Registry = Registry("dataset")

@@ -1,32 +1,54 @@
-"""A validation split without randomness."""
+"""Training and held-out samples without a random number: the same on every machine."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 from torch import Tensor
 
-from ..errors import require
+from ..errors import ConfigError, InputTypeError, require
 
 __all__ = ["holdout"]
 
 
-def holdout(labels: Tensor, *, fold: int = 0, folds: int = 5) -> tuple[Tensor, Tensor]:
-    """Training and validation indices, stratified by class.
+def holdout(data: Any, fold: int = 0, folds: int = 5) -> tuple[list[int], list[int]]:
+    """Hold out every ``folds``-th sample of each class, beginning with number ``fold``.
 
-    Of each class, the samples number ``fold, fold + folds, ...`` in the order of the data set are held
-    out. The same data set gives the same split everywhere; the folds are disjoint and cover everything.
+    Sample k of a class, in the order of the data set, is held out if k mod folds = fold. So class shares
+    are kept, the folds are disjoint, and together they are the data set.
 
     Args:
-        labels: ``[N]``.
+        data: a data set with ``labels``, or labels ``[N]``.
+        fold: which fold, 0 <= fold < folds.
+        folds: how many, >= 2.
 
     Returns:
-        ``(train, validation)`` indices, ascending.
+        Ascending indices (train, held out).
+
+    Raises:
+        ConfigError: fold or folds out of range, or so few samples that a part would be empty.
+        InputTypeError: no labels.
     """
-    require(isinstance(folds, int) and folds >= 2, "holdout.folds", folds, "an int >= 2")
-    require(isinstance(fold, int) and 0 <= fold < folds, "holdout.fold", fold, f"an int in 0..{folds - 1}")
-    order = torch.argsort(labels, stable=True)
-    sizes = torch.bincount(labels) if len(labels) else labels.new_zeros(0)
-    starts = torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
-    held = torch.zeros(len(labels), dtype=torch.bool)
-    held[order[(torch.arange(len(labels)) - starts) % folds == fold]] = True
-    return torch.nonzero(~held).flatten(), torch.nonzero(held).flatten()
+    require(_is_int(folds) and folds >= 2, "holdout.folds", folds, "an int >= 2")
+    require(_is_int(fold) and 0 <= fold < folds, "holdout.fold", fold, f"an int in [0, {folds})")
+    given = getattr(data, "labels", data)
+    if not isinstance(given, Tensor | np.ndarray | Sequence) or isinstance(given, str):
+        raise InputTypeError(
+            f"holdout: got {type(data).__name__}, expected a data set with labels, or labels [N]."
+        )
+    labels = np.asarray(given)
+    held = np.zeros(labels.size, bool)
+    for label in np.unique(labels):
+        held[np.flatnonzero(labels == label)[fold::folds]] = True
+    if held.all() or not held.any():
+        raise ConfigError(
+            f"holdout: fold {fold} of {folds} holds out {held.sum()} of {held.size} samples, expected some "
+            "in each part. Use fewer folds or more samples."
+        )
+    return np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

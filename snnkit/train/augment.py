@@ -23,6 +23,7 @@ class FrameAugment:
         translate: shift in x and y, uniform in +-translate of the image size.
         scale: zoom of each axis by itself, uniform in [1 - scale, 1 + scale].
         shear: shear along x, uniform in +-shear (tangent of the angle).
+        warp: smooth random deformation, normal with this share of the image size at a 4x4 grid of nodes.
         drop: each pixel of each frame loses its events with a probability uniform in [0, drop].
 
     Frames are resampled bilinearly, so counts become real numbers; their sum is kept only in the mean.
@@ -32,10 +33,11 @@ class FrameAugment:
     translate: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
+    warp: float = 0.0
     drop: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, top in (("degrees", 180), ("translate", 1), ("scale", 0.99), ("shear", 10), ("drop", 0.99)):
+        for name, top in (("degrees", 180), ("translate", 1), ("scale", 0.99), ("shear", 10), ("warp", 1), ("drop", 0.99)):
             value = getattr(self, name)
             ok = isinstance(value, (int, float)) and 0 <= value <= top
             require(ok, f"FrameAugment.{name}", value, f"a number in [0, {top}]")
@@ -44,7 +46,7 @@ class FrameAugment:
         """Augment ``x [T, B, P, H, W]``; ``generator`` on the CPU, so that every device draws alike."""
         steps, batch = x.shape[:2]
         draw = (2 * torch.rand(6, batch, generator=generator) - 1).to(x.device, torch.float32)
-        if self.degrees or self.translate or self.scale or self.shear:
+        if self.degrees or self.translate or self.scale or self.shear or self.warp:
             angle, shear = draw[0] * math.radians(self.degrees), draw[1] * self.shear
             cos, sin = angle.cos(), angle.sin()
             inverse_x, inverse_y = 1 / (1 + draw[2] * self.scale), 1 / (1 + draw[3] * self.scale)
@@ -54,6 +56,9 @@ class FrameAugment:
             theta = torch.stack([torch.stack(rows, 1), torch.stack(cols, 1)], 1)
             image = x.transpose(0, 1).flatten(1, 2)
             grid = F.affine_grid(theta.to(x.dtype), list(image.shape), align_corners=False)
+            if self.warp:
+                nodes = 2 * self.warp * torch.randn(batch, 2, 4, 4, generator=generator).to(grid)
+                grid = grid + F.interpolate(nodes, x.shape[-2:], mode="bicubic").movedim(1, -1)
             image = F.grid_sample(image, grid, align_corners=False)
             x = image.unflatten(1, (steps, -1)).transpose(0, 1)
         if self.drop:

@@ -54,6 +54,7 @@ class Classifier(L.LightningModule):
         super().__init__()
         data = {"num_classes": num_classes, "in_channels": in_channels, "img_size": img_size}
         self.net = create_model(name, neuron=neuron, **data, **(settings or {}), readout="per_step")
+        self.net.config = {k: v for k, v in (self.net.config or {}).items() if k != "readout"}
         self.loss, self.loss_settings = LOSSES.get(loss), loss_settings or {}
         self.lr, self.weight_decay, self.warmup_epochs, self.seed = lr, weight_decay, warmup_epochs, seed
         require(warmup_epochs >= 0, "Classifier.warmup_epochs", warmup_epochs, "a number >= 0")

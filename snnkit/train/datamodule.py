@@ -82,7 +82,7 @@ class EventData(L.LightningDataModule):
         seed: of the order of training samples.
 
     Attributes:
-        num_classes, in_channels, img_size, steps: of the data.
+        num_classes, in_channels, img_size: of the data.
 
     Raises:
         UnknownNameError, ConfigError, FormatError: from the data set.
@@ -105,7 +105,8 @@ class EventData(L.LightningDataModule):
         self.dataset, self.root, self.settings = dataset, root, dict(settings or {})
         self.batch_size, self.folds, self.fold, self.seed = batch_size, folds, fold, seed
         source = self.open("train")
-        self.num_classes, self.in_channels, self.img_size = source.num_classes, 2, source.img_size
+        self.num_classes, self.in_channels = source.num_classes, source.in_channels
+        self.img_size = source.img_size
         self._train_source = source
         self._sets: dict[str, InMemory] = {}
 
@@ -121,12 +122,14 @@ class EventData(L.LightningDataModule):
     def get(self, part: str) -> InMemory:
         """Samples of "train", "val" or "test", read once."""
         if part not in self._sets:
+            if part == "val" and not self.folds:
+                raise ConfigError("EventData: folds=0 leaves no validation samples. Set data.folds, e.g. to 5.")
             if part == "test":
                 self._sets["test"] = InMemory(*self.open("test").tensors())
             else:
                 everything = InMemory(*self._train_source.tensors())
                 if self.folds:
-                    train, val = holdout(everything.labels, fold=self.fold, folds=self.folds)
+                    train, val = holdout(everything.labels, self.fold, self.folds)
                     self._sets |= {"train": everything.subset(train), "val": everything.subset(val)}
                 else:
                     self._sets["train"] = everything
@@ -135,8 +138,8 @@ class EventData(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)
 
-    def val_dataloader(self) -> DataLoader | list[Any]:
-        return self._loader("val") if self.folds else []
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("val")
 
     def test_dataloader(self) -> DataLoader:
         return self._loader("test")
@@ -144,7 +147,7 @@ class EventData(L.LightningDataModule):
     def _loader(self, part: str, shuffle: bool = False) -> DataLoader:
         samples = self.get(part)
         sampler = EpochSampler(len(samples), seed=self.seed, shuffle=shuffle)
-        return DataLoader(samples, self.batch_size, sampler=sampler, collate_fn=_as_it_is)
+        return DataLoader(samples, self.batch_size, sampler=sampler, collate_fn=_as_it_is)  # type: ignore[arg-type]
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -96,7 +96,7 @@ def open_data(described: dict[str, Any], data: str | None, split: str = "test") 
         "Data set folders have the layout of the training data.",
     )
     settings.pop("root", None)
-    return factory.from_folder(data, **settings)  # type: ignore[attr-defined]
+    return factory.from_folder(data, **settings)
 
 
 def evaluate(checkpoint: str | Path, data: str | None = None) -> Evaluation:

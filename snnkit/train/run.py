@@ -25,6 +25,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ..errors import ConfigError, MissingDependencyError, UnknownNameError, quote
+from ..files import write_atomically
 from ..models import save_model
 from ..registry import closest
 from .callbacks import EpochCSV, EpochLines, EpochSeed, FiringRates
@@ -88,7 +89,9 @@ def train(
     callbacks: list[Callback] = [FiringRates(), EpochSeed(seed), _checkpoints(out)]
     if not sys.stdout.isatty():
         callbacks.append(EpochLines())
+    settings: dict[str, Any] = {} if cli.datamodule.folds else {"limit_val_batches": 0}
     trainer = cli.instantiate_trainer(
+        **settings,
         logger=loggers,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
@@ -98,8 +101,7 @@ def train(
         default_root_dir=str(out),
     )
     if trainer.is_global_zero:
-        out.mkdir(parents=True, exist_ok=True)
-        cli.parser.save(cli.config, str(out / "config.yaml"), overwrite=True, skip_none=False)
+        write_atomically(out / "config.yaml", cli.parser.dump(cli.config).encode())
     checkpoint = newest_checkpoint(out / "checkpoints") if resume else None
     with warnings.catch_warnings():
         _ignore_hints()
@@ -131,15 +133,18 @@ class _CLI(LightningCLI):
 
 def _parse(args: list[str]) -> _CLI:
     try:
-        return _CLI(
-            Classifier,
-            EventData,
-            args=args,
-            run=False,
-            seed_everything_default=0,
-            save_config_callback=None,
-            parser_kwargs={"exit_on_error": False},
-        )
+        with warnings.catch_warnings():  # of the two packages about each other, and about sys.argv
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            return _CLI(
+                Classifier,
+                EventData,
+                args=args,
+                run=False,
+                seed_everything_default=0,
+                save_config_callback=None,
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+            )
     except argparse.ArgumentError as error:
         raise ConfigError(_readable(str(error))) from error
 

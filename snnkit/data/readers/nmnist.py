@@ -1,137 +1,173 @@
-"""The 40-bit format of N-MNIST and N-Caltech101: five bytes per event, no header.
+"""40-bit events: N-MNIST and N-Caltech101 ``.bin``, SLAYER ``.bs2``.
 
-::
+No header, 5 bytes per event::
 
-    byte 0   x          byte 2   bit 7 polarity (1 ON), bits 6..0 = t[22:16]
-    byte 1   y          byte 3   t[15:8]            byte 4   t[7:0]          t in microseconds
+    byte 0  x      byte 2, bit 7       polarity, 1 = ON
+    byte 1  y      bytes 2..4, 23 bit  t in µs, big-endian, at most 8 388 607
+
+Source: Orchard et al. 2015, "Converting static image datasets to spiking neuromorphic datasets using
+saccades", and the readers its authors published.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
-from pathlib import Path
-from typing import Literal
+import stat
+from typing import NoReturn
 
 import numpy as np
 
-from ...errors import FormatError, LimitError, require
+from ...errors import FormatError, InputTypeError, LimitError, quote, require
+from ...files import write_atomically
+from ..checks import as_sensor
 from ..events import Events
+from ..limits import LIMITS
+from ..policy import Columns, OnBad, OnUnsorted, check_policies, report, sift
 
 __all__ = ["read_nmnist", "write_nmnist"]
 
-RECORD = 5
-MAX_TIME = 2**23 - 1
-MAX_BYTES = 16 * 2**30
+_RECORD = 5
+_MAX_T = 2**23 - 1
+_OVERFLOW_Y, _OVERFLOW_US = 240, 2**13
 
 
 def read_nmnist(
     path: str | os.PathLike[str],
-    *,
     sensor_size: tuple[int, int, int] = (34, 34, 2),
-    on_truncated: Literal["error", "drop"] = "error",
-    on_out_of_range: Literal["error", "drop"] = "error",
-    on_unsorted: Literal["error", "sort"] = "error",
-    max_bytes: int = MAX_BYTES,
+    *,
+    duration_us: int = 0,
+    clock_overflow: bool = False,
+    on_truncated: OnBad = "error",
+    on_out_of_range: OnBad = "error",
+    on_unsorted: OnUnsorted = "error",
 ) -> Events:
-    """Read one 40-bit recording.
+    """Read a recording of 40-bit events.
 
     Args:
-        path: the file. An empty one is a recording without events.
-        sensor_size: (width, height, 2); coordinates outside are corruption.
-        on_truncated: a size that is no multiple of 5: raise, or drop the incomplete last record.
-        on_out_of_range: coordinates outside of the sensor: raise, or drop these events.
-        on_unsorted: decreasing times: raise, or sort stably.
-        max_bytes: refuse larger files.
+        path: the file. An empty file is a recording without events.
+        sensor_size: (W, H, P). Every record is held against it.
+        duration_us: nominal length. The recording interval is [0, max(duration_us, last time + 1)).
+        clock_overflow: records with y = 240 mark that the clock ran over: they are removed, and 2**13 µs
+            are added to all later times. N-Caltech101 has them; in N-MNIST, y = 240 is corruption.
+        on_truncated: "drop" keeps the whole records of a file that ends inside of one.
+        on_out_of_range: "drop" removes events off the sensor.
+        on_unsorted: "sort" sorts by time, stable.
 
     Returns:
-        :class:`Events` with ``t_span = [0, last + 1)`` and ``info["dropped"]``, the number of events (or
-        partial records) dropped by reason. Dropping and sorting also warn.
+        Events; ``info["dropped"]`` counts ``trailing_bytes`` and ``out_of_range`` if there were any.
+
+    Warns:
+        DroppedEventsWarning: something was dropped or sorted.
 
     Raises:
-        FormatError: malformed, with path and byte offset. LimitError: larger than ``max_bytes``.
-        ConfigError: an unknown policy. OSError: the file cannot be opened.
+        FormatError: unreadable, truncated, off the sensor or unsorted; with path and byte offset.
+        LimitError: larger than ``LIMITS.file_bytes`` or ``LIMITS.events``, found before reading.
+        ConfigError: unknown policy, impossible sensor. InputTypeError: not a path.
     """
-    for name, policy, other in (
-        ("on_truncated", on_truncated, "drop"),
-        ("on_out_of_range", on_out_of_range, "drop"),
-        ("on_unsorted", on_unsorted, "sort"),
-    ):
-        require(policy in ("error", other), f"read_nmnist.{name}", policy, f'"error" or "{other}"')
-    size = Path(path).stat().st_size
-    if size > max_bytes:
-        raise LimitError(
-            f"{str(path)!r}: {size} bytes exceed the limit max_bytes = {max_bytes}. Raise max_bytes to read it."
-        )
-    with open(path, "rb") as file:
-        raw = np.frombuffer(file.read(size), np.uint8)
-    dropped: dict[str, int] = {}
-    rest = len(raw) % RECORD
+    check_policies(
+        "read_nmnist", on_truncated=on_truncated, on_out_of_range=on_out_of_range, on_unsorted=on_unsorted
+    )
+    ok = isinstance(duration_us, int) and not isinstance(duration_us, bool) and duration_us >= 0
+    require(ok, "read_nmnist.duration_us", duration_us, "an int >= 0, in µs")
+    sensor_size = as_sensor(sensor_size)
+    ok = not clock_overflow or sensor_size[1] <= _OVERFLOW_Y
+    require(
+        ok,
+        "read_nmnist.clock_overflow",
+        clock_overflow,
+        "False on a sensor on which y = 240 is a pixel",
+    )
+
+    where = f"read_nmnist({quote(str(path))})"
+    data = _read(path)
+    rest = len(data) % _RECORD
+    dropped = {}
     if rest:
         if on_truncated == "error":
             raise FormatError(
                 path,
-                f"{rest} trailing bytes, expected a multiple of {RECORD} (40-bit records).",
-                offset=len(raw) - rest,
-                hint='The file is truncated or of another format; on_truncated="drop" keeps the whole records.',
+                f"the last record has {rest} of {_RECORD} bytes; the file has {len(data)} bytes, expected a "
+                f"multiple of {_RECORD}.",
+                offset=len(data) - rest,
+                hint='Fetch the file again, or keep its whole records with on_truncated="drop".',
             )
-        dropped["truncated"] = 1
-        raw = raw[: len(raw) - rest]
-    b = raw.reshape(-1, RECORD)
-    x, y, p = b[:, 0].astype(np.uint16), b[:, 1].astype(np.uint16), b[:, 2] >> 7
-    t = (b[:, 2] & 0x7F).astype(np.int64) << 16 | b[:, 3].astype(np.int64) << 8 | b[:, 4]
+        dropped["trailing_bytes"] = rest
+        report(where, f"dropped {rest} trailing bytes of an incomplete record.")
 
-    outside = (x >= sensor_size[0]) | (y >= sensor_size[1])
-    if outside.any():
-        first, count = int(np.argmax(outside)), int(outside.sum())
-        if on_out_of_range == "error":
-            raise FormatError(
-                path,
-                f"{count} events outside of the {sensor_size[0]}x{sensor_size[1]} sensor, first "
-                f"(x, y) = ({x[first]}, {y[first]}).",
-                offset=first * RECORD,
-                hint='Give the right sensor_size, or on_out_of_range="drop".',
-            )
-        dropped["out_of_range"] = count
-        inside = ~outside
-        t, x, y, p = t[inside], x[inside], y[inside], p[inside]
-    falls = np.flatnonzero(np.diff(t) < 0)
-    if falls.size:
-        if on_unsorted == "error":
-            i = int(falls[0])
-            raise FormatError(
-                path,
-                f"times decrease {falls.size} times, first from {t[i]} to {t[i + 1]} µs.",
-                offset=(i + 1) * RECORD,
-                hint='The file is corrupt or of another format; on_unsorted="sort" sorts stably.',
-            )
-        order = np.argsort(t, kind="stable")
-        t, x, y, p = t[order], x[order], y[order], p[order]
-        warnings.warn(f"{str(path)!r}: times were out of order {falls.size} times and sorted", stacklevel=2)
-    if dropped:
-        what = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-        warnings.warn(f"{str(path)!r}: dropped {what}", stacklevel=2)
-    return Events(t, x, y, p, sensor_size, info={"dropped": dropped})
+    columns, index = _decode(data[: len(data) - rest], clock_overflow)
+
+    def fail(first: int, reason: str, hint: str) -> NoReturn:
+        raise FormatError(path, reason, offset=_RECORD * int(index[first]), hint=hint)
+
+    columns, removed = sift(
+        columns, sensor_size, on_out_of_range=on_out_of_range, on_unsorted=on_unsorted, where=where, fail=fail
+    )
+    for values in columns:
+        values.flags.writeable = False  # nobody else holds them: spares a copy
+    end = max(duration_us, int(columns[0][-1]) + 1 if columns[0].size else 0)
+    return Events(*columns, sensor_size, (0, end), {"dropped": dropped | removed})
 
 
 def write_nmnist(path: str | os.PathLike[str], events: Events) -> None:
-    """Write a recording in the 40-bit format; ``read_nmnist`` gives the same events back.
+    """Write a recording as 40-bit events, atomically. ``t_span`` and ``info`` have no place in the format.
 
     Raises:
-        FormatError: a coordinate above 255, or a time that does not fit 23 bits.
+        ConfigError: a time outside of 0..8 388 607 µs, or a sensor of more than 256 columns or rows.
+        InputTypeError: not Events. OSError: the file cannot be written; an older one is untouched.
     """
-    if len(events) and (events.x.max() > 255 or events.y.max() > 255):
-        raise FormatError(
-            path, "coordinates above 255 do not fit one byte.", hint="Crop or downsample first."
-        )
-    if len(events) and (events.t[0] < 0 or events.t[-1] > MAX_TIME):
-        raise FormatError(
-            path,
-            f"times {events.t[0]}..{events.t[-1]} µs do not fit 23 bits (0..{MAX_TIME}).",
-            hint="Shift or slice the recording first.",
-        )
-    b = np.empty((len(events), RECORD), np.uint8)
-    b[:, 0], b[:, 1] = events.x, events.y
-    b[:, 2] = (events.p << 7) | (events.t >> 16).astype(np.uint8)
-    b[:, 3], b[:, 4] = (events.t >> 8) & 255, events.t & 255
-    Path(path).write_bytes(b.tobytes())
+    if not isinstance(events, Events):
+        raise InputTypeError(f"write_nmnist: got {type(events).__name__}, expected snnkit.data.Events.")
+    ok = max(events.sensor_size) <= 256
+    require(ok, "write_nmnist: sensor_size", events.sensor_size, "at most 256 columns and rows, a byte each")
+    if len(events):
+        first, last = int(events.t[0]), int(events.t[-1])
+        hint = "Shift or cut the recording, e.g. events.with_(t=events.t - events.t[0], t_span=None)."
+        ok = first >= 0 and last <= _MAX_T
+        require(ok, "write_nmnist: t", (first, last), f"times in 0..{_MAX_T} µs (23 bit)", hint)
+    t = events.t
+    parts = (events.x, events.y, events.p.astype(np.int64) << 7 | t >> 16, t >> 8 & 255, t & 255)
+    records = np.empty((len(events), _RECORD), np.uint8)
+    for i, part in enumerate(parts):
+        records[:, i] = part
+    write_atomically(path, records.tobytes())
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    """Content of a regular file within the limits."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputTypeError(f"read_nmnist: got {type(path).__name__}, expected a path.")
+    try:
+        with open(path, "rb", opener=_open_regular) as file:
+            size = os.fstat(file.fileno()).st_size
+            LIMITS.check("file_bytes", size, f"read_nmnist: size of {quote(str(path))} in bytes")
+            LIMITS.check("events", size // _RECORD, f"read_nmnist: events in {quote(str(path))}")
+            return file.read(size)
+    except LimitError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        why = getattr(error, "strerror", None) or error
+        raise FormatError(path, f"cannot be read: {why}.", hint="Give the path of one recording.") from error
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Refuse pipes, devices and folders; opening a pipe would otherwise wait for ever."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "not a regular file")
+    return descriptor
+
+
+def _decode(data: bytes, clock_overflow: bool) -> tuple[Columns, np.ndarray]:
+    """Columns t, x, y, p and, for each event, the number of its record."""
+    records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
+    high = records[:, 2].astype(np.int64)
+    t = (high & 127) << 16 | records[:, 3].astype(np.int64) << 8 | records[:, 4]
+    x, y = records[:, 0].astype(np.uint16), records[:, 1].astype(np.uint16)
+    p = records[:, 2] >> 7
+    index = np.arange(len(t))
+    if clock_overflow:
+        mark = y == _OVERFLOW_Y
+        t += np.cumsum(mark) * _OVERFLOW_US
+        t, x, y, p, index = (c[~mark] for c in (t, x, y, p, index))
+    return (t, x, y, p), index

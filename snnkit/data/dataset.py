@@ -1,0 +1,125 @@
+"""What all labelled event data sets share: recordings on demand, frames of one shape."""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from ..errors import ConfigError, InputTypeError, quote, require
+from .events import Events
+from .frames import Framing, Polarity
+from .limits import LIMITS
+
+__all__ = ["EventDataset"]
+
+
+class EventDataset(Dataset[tuple[Tensor, int]], ABC):
+    """Labelled recordings of one sensor; item i is ``(frames [T, P, S, S] float32, label)``.
+
+    A data set implements :meth:`events`, decorates itself with ``@DATASETS.register("name")`` and takes
+    ``split="train"|"test"``.
+
+    Args:
+        labels: int64 ``[N]``.
+        num_classes: labels are 0..num_classes - 1.
+        sensor_size: (W, H, P) of every recording.
+        T, polarity, binary: see :func:`to_frames`; bins cover the recording interval.
+        size: side of the frames, cropped or padded with zeros, centred; None: as the sensor. Cropping is
+            the one way to lose events here.
+
+    Attributes:
+        labels, num_classes, sensor_size, T: as above.
+        in_channels: P of the frames. img_size: side S of the frames.
+
+    Raises:
+        ConfigError: see :func:`to_frames`, or size <= 0.
+    """
+
+    def __init__(
+        self,
+        labels: Tensor,
+        num_classes: int,
+        sensor_size: tuple[int, int, int],
+        *,
+        T: int,
+        polarity: Polarity,
+        binary: bool,
+        size: int | None = None,
+    ) -> None:
+        ok = size is None or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
+        require(ok, f"{type(self).__name__}.size", size, "an int > 0, or None for the size of the sensor")
+        require(T is not None, f"{type(self).__name__}.T", T, "an int > 0")
+        self._framing = Framing(T=T, polarity=polarity, binary=binary)
+        self.labels, self.num_classes, self.sensor_size = labels, num_classes, sensor_size
+        self.T, self._size = T, size
+
+    @abstractmethod
+    def events(self, index: int) -> Events:
+        """Recording ``index``, 0 <= index < len(self)."""
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of a frame."""
+        return self.sensor_size[2] if self._framing.polarity == "separate" else 1
+
+    @property
+    def img_size(self) -> int:
+        """Side of a frame. Raises ConfigError if frames are not square."""
+        width, height, _ = self.sensor_size
+        if self._size is None and width != height:
+            raise ConfigError(
+                f"{type(self).__name__}: frames are {width}x{height}, not square. Crop or pad with size=..."
+            )
+        return self._size or height
+
+    def frames(self, index: int) -> Tensor:
+        """Frames ``[T, P, S, S]`` of one recording."""
+        frames = self._framing(self.events(index))
+        if self._size is None:
+            return frames
+        width, height, _ = self.sensor_size
+        left, top = (self._size - width) // 2, (self._size - height) // 2
+        return F.pad(frames, (left, self._size - width - left, top, self._size - height - top))
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """The whole set: ``(frames [N, T, P, S, S] float32, labels [N])``, for training in memory.
+
+        Raises:
+            LimitError: more cells than ``LIMITS.frame_cells``; iterate over the data set instead.
+        """
+        first = self.frames(0)
+        LIMITS.check("frame_cells", len(self) * first.numel(), f"{type(self).__name__}.tensors: N*T*P*S*S")
+        frames = first.new_empty((len(self), *first.shape))
+        frames[0] = first
+        for i in range(1, len(self)):
+            frames[i] = self.frames(i)
+        return frames, self.labels.clone()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        index = self._index(index)
+        return self.frames(index), int(self.labels[index])
+
+    def _index(self, index: object) -> int:
+        """``index`` as an int in [0, N); negative ones count from the end."""
+        try:
+            i = operator.index(index)  # type: ignore[arg-type]
+        except TypeError as error:
+            raise InputTypeError(
+                f"{type(self).__name__}: index {quote(index)} is {type(index).__name__}, expected an int."
+            ) from error
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"{type(self).__name__}: index {i} out of range for {len(self)} samples")
+        return i % len(self)
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.sensor_size))
+        return (
+            f"{type(self).__name__}({len(self)} recordings on {size}, {self.num_classes} classes, T={self.T})"
+        )

@@ -1,0 +1,45 @@
+"""Energy of one inference: trace (what happened) -> price (counts x profile) -> report.
+
+::
+
+    report = snnkit.energy.estimate(net.eval(), frames, hardware="45nm-fp32")
+    report.total_pj, report.by_layer, report.counterpart("qann").total_pj
+
+:func:`trace` counts operations exactly on any ``nn.Module``; what it could not count is listed, never
+zero. One trace serves any number of hardware profiles. Energies are in pJ per inference.
+"""
+
+from .alphabet import Alphabet
+from .counts import Counts
+from .from_rates import from_rates
+from .ledger import OpRecord
+from .neuron_rules import NeuronCost, NeuronSpec, neuron_rule
+from .price import estimate, price
+from .profile import Profile, list_profiles, load_profile
+from .report import Line, Report
+from .rules import FREE, Op, OpCount, rule
+from .trace import Trace, Uncounted, trace
+
+__all__ = [
+    "FREE",
+    "Alphabet",
+    "Counts",
+    "Line",
+    "NeuronCost",
+    "NeuronSpec",
+    "Op",
+    "OpCount",
+    "OpRecord",
+    "Profile",
+    "Report",
+    "Trace",
+    "Uncounted",
+    "estimate",
+    "from_rates",
+    "list_profiles",
+    "load_profile",
+    "neuron_rule",
+    "price",
+    "rule",
+    "trace",
+]

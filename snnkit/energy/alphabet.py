@@ -1,0 +1,149 @@
+"""Which values an operand takes: spikes, integer counts or reals.
+
+An addition suffices per event only if all values are multiples ``n u`` of one unit: binary ``{0, u}``,
+ternary ``{-u, 0, u}``, integer ``{n u, |n| <= 255}``. Everything else is real. The class of a layer is
+the *union* over all calls, steps and samples: a real layer that happens to see zeros once stays real,
+and an all-zero tensor says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+__all__ = ["BINARY", "EMPTY", "MAX_LEVELS", "REAL", "Alphabet", "indicator", "observe"]
+
+MAX_LEVELS = 255
+_DENOMINATOR = 16  # the largest value may be p/q of the smallest, q up to this, and still share a unit
+_SAMPLE = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Alphabet:
+    """Set of values ``{n * unit : |n| <= levels}``, without negatives unless ``signed``; or real; or empty.
+
+    ``a | b`` is the smallest alphabet that holds both.
+    """
+
+    kind: Literal["empty", "uniform", "real"]
+    unit: float = 0.0
+    levels: int = 0
+    signed: bool = False
+
+    @property
+    def is_event(self) -> bool:
+        """Values are multiples of one unit: each can be sent as unit events."""
+        return self.kind == "uniform"
+
+    @property
+    def is_spike(self) -> bool:
+        """At most one unit per value: binary or ternary."""
+        return self.kind == "uniform" and self.levels == 1
+
+    @property
+    def unit_is_power_of_two(self) -> bool:
+        """Scaling by the unit is a shift, or nothing."""
+        return self.unit > 0 and math.frexp(self.unit)[0] == 0.5
+
+    @property
+    def name(self) -> str:
+        """``"empty"``, ``"binary"``, ``"scaled binary"``, ``"ternary"``, ``"integer"`` or ``"real"``."""
+        if self.kind != "uniform":
+            return self.kind
+        if self.levels > 1:
+            return "integer"
+        if self.signed:
+            return "ternary"
+        return "binary" if self.unit == 1 else "scaled binary"
+
+    def __or__(self, other: Alphabet) -> Alphabet:
+        if self.kind == "empty" or other.kind == "real":
+            return other
+        if other.kind == "empty" or self.kind == "real" or self == other:
+            return self
+        small, large = sorted((self, other), key=lambda a: a.unit)
+        ratio = large.unit / small.unit
+        near = Fraction(ratio).limit_denominator(_DENOMINATOR)
+        if ratio > MAX_LEVELS or abs(ratio - near) > 1e-4 * ratio:
+            return REAL
+        levels = max(small.levels * near.denominator, large.levels * near.numerator)
+        if levels > MAX_LEVELS:
+            return REAL
+        return Alphabet("uniform", small.unit / near.denominator, levels, small.signed or large.signed)
+
+
+EMPTY = Alphabet("empty")
+REAL = Alphabet("real")
+BINARY = Alphabet("uniform", 1.0, 1)
+
+
+def indicator(x: Tensor) -> Tensor:
+    """1 where x != 0, as float32 (float64 for float64). One pass: comparisons that return bool are slower."""
+    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    return torch.ne(x, 0, out=torch.empty(x.shape, dtype=dtype, device=x.device))
+
+
+def observe(x: Tensor, mask: Tensor | None = None) -> Alphabet:
+    """Alphabet of the values of ``x``.
+
+    Args:
+        x: any shape, any real dtype. NaN and Inf make it real.
+        mask: ``x != 0`` in the dtype of x, if the caller has it: saves one pass.
+
+    A sample is looked at first: more distinct values in it than any integer alphabet has prove that x
+    is real, for next to nothing. Otherwise a few passes over the data, no sorting. Multiples are
+    recognised within the rounding error of the dtype, so that averages of spikes (n/9) pass, also in
+    bfloat16.
+    """
+    if x.dtype == torch.bool:
+        return BINARY
+    if x.numel() == 0:
+        return EMPTY
+    if x.is_complex():
+        return REAL
+    if not x.is_floating_point():
+        x, mask = x.long(), None
+    elif x.numel() > 4 * _SAMPLE and x.is_contiguous():
+        few = x.view(-1)[:: x.numel() // _SAMPLE]
+        if few.unique().numel() > 2 * MAX_LEVELS + 1:
+            return REAL
+    return _classify(x, mask)
+
+
+def _classify(x: Tensor, mask: Tensor | None) -> Alphabet:
+    low, high = (float(v) for v in torch.aminmax(x))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return REAL
+    if low == high == 0:
+        return EMPTY
+    signed, top = low < 0, max(high, -low)
+    size = x.abs() if signed else x
+    # {0, u} and {-u, 0, u}
+    if mask is None or mask.dtype != x.dtype:
+        mask = indicator(x).to(x.dtype)
+    if torch.equal(mask if top == 1 else mask * top, size):
+        return Alphabet("uniform", top, 1, signed)
+    # integers
+    exact = not x.is_floating_point()
+    if top <= MAX_LEVELS and top == int(top) and (exact or torch.equal(size.round(), size)):
+        return Alphabet("uniform", 1.0, int(top), signed)
+    # multiples of another unit: a fraction of the smallest nonzero value
+    wide = size.double()
+    smallest = float(torch.where(wide == 0, math.inf, wide).min())
+    ratio = top / smallest
+    if ratio > MAX_LEVELS:
+        return REAL
+    unit = smallest / Fraction(ratio).limit_denominator(_DENOMINATOR).denominator
+    levels = round(top / unit)
+    eps = 0.0 if exact else torch.finfo(x.dtype).eps
+    # half precision: one rounding of each value and of the unit; wider types: some arithmetic before
+    slack = levels * eps * (1 if eps > 1e-5 else 4) + 1e-12
+    multiples = wide / unit
+    if levels > MAX_LEVELS or slack > 0.13 or bool((multiples - multiples.round()).abs().max() > slack):
+        return REAL
+    return Alphabet("uniform", unit, levels, signed)

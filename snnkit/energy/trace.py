@@ -1,0 +1,275 @@
+"""Stage 1: run the model once per batch and count what happens, independent of any hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from inspect import Parameter, signature
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..errors import ConfigError, InputTypeError, require
+from .counts import Counts
+from .guard import Snapshot, same_random_numbers, unfused
+from .ledger import Ledger, OpRecord
+from .moments import Moments
+from .provenance import tensors_in
+from .watch import Watch
+
+__all__ = ["Trace", "Uncounted", "trace"]
+
+_MODAL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)  # behave differently in training
+
+
+@dataclass(frozen=True)
+class Uncounted:
+    """Operations that no count covers.
+
+    Attributes:
+        layer: module path. op: operator. calls: how often. elements: size of the results.
+        reason: why. matmul: it may hide multiply-accumulates, so a total without it is too low.
+    """
+
+    layer: str
+    op: str
+    calls: int
+    elements: int
+    reason: str
+    matmul: bool = False
+
+
+@dataclass(eq=False)
+class Trace:
+    """Counts of one model on some inputs; reusable for any number of hardware profiles.
+
+    Attributes:
+        model: class name. T: time steps per inference. samples: number of inferences traced.
+        records: one per operation, see :class:`OpRecord`.
+        uncounted: operations left out of all counts. warnings: what may make the counts misleading.
+        aliases: further paths of modules that are registered more than once.
+    """
+
+    model: str
+    T: int
+    samples: int
+    records: list[OpRecord]
+    uncounted: list[Uncounted]
+    warnings: list[str]
+    moments: Moments
+    aliases: dict[str, list[str]] = field(default_factory=dict)
+    by_sample: list[Counts] | None = None
+
+    @property
+    def by_layer(self) -> dict[str, Counts]:
+        """Module path -> counts over all steps and samples. Innermost modules only, so they add up.
+
+        The path of the traced module itself is ``""``.
+        """
+        layers: dict[str, Counts] = {}
+        for record in self.records:
+            layers[record.path] = layers.get(record.path, Counts()) + sum(record.counts(), Counts())
+        return layers
+
+    @property
+    def by_step(self) -> list[Counts]:
+        """Counts of every time step, over all layers and samples."""
+        steps = [Counts()] * self.T
+        for record in self.records:
+            for t, counts in enumerate(record.counts()):
+                steps[t] = steps[t] + counts
+        return steps
+
+    @property
+    def total(self) -> Counts:
+        """Counts over all layers, steps and samples."""
+        return sum(self.by_step, Counts())
+
+    @property
+    def coverage(self) -> float:
+        """Share of element operations (slots, updates, elements) that were counted, 0..1."""
+        total = self.total
+        counted = total.dense + total.neuron_steps + total.adds + total.muls + total.cmps + total.and_ops
+        missing = sum(u.elements for u in self.uncounted)
+        return counted / (counted + missing) if counted + missing else 1.0
+
+
+def trace(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    T: int | None = None,
+    per_sample: bool = False,
+    strict: bool = False,
+) -> Trace:
+    """Count the operations of ``model`` on ``inputs``; exact, and without changing anything.
+
+    Args:
+        model: any ``nn.Module``; put it in ``eval()`` mode first, as for inference.
+        inputs: a tensor, a tuple (positional arguments) or a dict (keyword arguments) for one call; or
+            an iterable of those, as a DataLoader, streamed. Batches that are lists or tuples whose
+            second item is one integer label per sample are taken as (input, labels, ...).
+        T: time steps per inference. Default: the steps that the neurons of the model see, if they take
+            sequences ``[T, B, ...]`` (snnkit, spikingjelly multi-step, norse); else 1, with a warning.
+            Needed for networks whose loop over time calls neurons step by step (snntorch).
+        per_sample: keep the counts of every sample in ``Trace.by_sample``.
+        strict: raise if anything is left uncounted.
+
+    Every batch starts from the state in which the model is handed in, and the model is handed back in
+    that state: neuron states, buffers, random numbers, flags and hooks are as before, also if the model
+    raises. The caller's grad mode and autocast apply.
+
+    Returns:
+        A :class:`Trace`. Warnings are collected in ``Trace.warnings``, not emitted.
+
+    Raises:
+        InputTypeError: model or inputs of another type. ConfigError: T < 1, no batch at all, or
+            ``strict`` and something is not counted.
+
+    Limits: a module whose ``forward`` is called directly is not seen as a module; operations of custom
+    GPU kernels are seen only as registered operators, which then appear as uncounted.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputTypeError(f"trace.model: got {type(model).__name__}, expected a torch.nn.Module.")
+    ok = T is None or (isinstance(T, int) and not isinstance(T, bool) and T >= 1)
+    require(ok, "trace.T", T, "an integer >= 1, or None to read it off the neurons")
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    lazy = [n for n, p in model.named_parameters() if nn.parameter.is_lazy(p)]
+    require(not lazy, "trace.model", lazy, "initialised parameters", "Call the model once first.")
+
+    ledger = Ledger(per_sample=per_sample)
+    watch = Watch(model, ledger)
+    warnings: dict[str, None] = {}
+    if any(m.training and isinstance(m, _MODAL) for m in model.modules()):
+        warnings["norm or dropout layers are in training mode: call eval() for the energy of inference"] = (
+            None
+        )
+    found: list[int] = []
+    samples = 0
+    snapshot = Snapshot(model)
+    with same_random_numbers():
+        for args, kwargs in _calls(inputs, model):
+            try:
+                with unfused():
+                    watch.run(args, kwargs)
+            except BaseException:
+                ledger.discard()
+                raise
+            finally:
+                snapshot.restore()
+            steps, batch = _axes(watch, ledger, T, args, kwargs, warnings)
+            for path in ledger.close(steps, batch):
+                warnings[
+                    f"{path or 'model'}: its rows fit neither {steps} steps nor {batch} samples; spread"
+                ] = None
+            found.append(steps)
+            samples += batch
+    if not found:
+        raise ConfigError("trace.inputs: got no batch, expected at least one. Check the length of the data.")
+    if len(set(found)) > 1:
+        warnings[f"sequences of {min(found)} to {max(found)} steps: counts per step mix them"] = None
+    for name in snapshot.changed_parameters():
+        warnings[f"the model changed its parameter {name} in place during the trace"] = None
+    uncounted = [
+        Uncounted(path, op, t.calls, t.elements, t.reason, t.matmul)
+        for (path, op), t in sorted(watch.tally.items())
+    ]
+    for u in uncounted:
+        if u.matmul:
+            warnings[f"{u.layer or 'model'}: {u.op} may hold multiply-accumulates that are not counted"] = (
+                None
+            )
+    if strict and uncounted:
+        what = ", ".join(sorted({f"{u.op} in {u.layer or 'model'}" for u in uncounted})[:8])
+        raise ConfigError(f"trace(strict=True): not counted: {what}. Use strict=False to list them instead.")
+    return Trace(
+        model=type(model).__name__,
+        T=max(found),
+        samples=samples,
+        records=list(ledger.records.values()),
+        uncounted=uncounted,
+        warnings=[*warnings, *watch.notes],
+        moments=ledger.moments,
+        aliases={paths[0]: paths[1:] for paths in watch.paths.values() if len(paths) > 1},
+        by_sample=ledger.by_sample() if per_sample else None,
+    )
+
+
+# -- inputs --------------------------------------------------------------------------------------------
+
+
+def _calls(inputs: Any, model: nn.Module) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Arguments of every call."""
+    if isinstance(inputs, (Tensor, tuple, Mapping)):
+        yield _one_call(inputs)
+        return
+    if isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable):
+        raise InputTypeError(
+            f"trace.inputs: got {type(inputs).__name__}, expected a tensor, a tuple, a dict, or an iterable of those."
+        )
+    for batch in inputs:
+        if isinstance(batch, (list, tuple)):
+            batch = _without_labels(tuple(batch), model)
+        elif not isinstance(batch, (Tensor, Mapping)):
+            raise InputTypeError(
+                f"trace.inputs: got a batch of type {type(batch).__name__}, expected tensors, tuples or dicts."
+            )
+        yield _one_call(batch)
+
+
+def _one_call(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(batch, Tensor):
+        return (batch,), {}
+    return ((), dict(batch)) if isinstance(batch, Mapping) else (batch, {})
+
+
+def _without_labels(batch: tuple[Any, ...], model: nn.Module) -> tuple[Any, ...]:
+    """(input, integer labels, ...) -> (input,), unless ``forward`` asks for the second argument."""
+    labels = batch[1] if len(batch) > 1 else None
+    if not isinstance(labels, Tensor) or labels.ndim > 1 or labels.is_floating_point():
+        return batch
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    wanted = [
+        p for p in signature(model.forward).parameters.values() if p.kind in kinds and p.default is p.empty
+    ]
+    return batch[:1] if len(wanted) < 2 else batch
+
+
+# -- time and samples ----------------------------------------------------------------------------------
+
+
+def _axes(
+    watch: Watch,
+    ledger: Ledger,
+    T: int | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    warnings: dict[str, None],
+) -> tuple[int, int]:
+    """Time steps and samples of the batch that has just run."""
+    seen = max((shape[0] for shape in watch.sequences), default=0)
+    if T is None:
+        steps = max(seen, 1)
+        if not seen:
+            calls = {len(shapes) for shapes in watch.single.values()}
+            hint = f"; its neurons ran {max(calls)} times per input: pass T={max(calls)}" if calls else ""
+            warnings[f"T is not given and the model takes no sequences: 1 time step assumed{hint}"] = None
+    else:
+        steps = T
+        if seen and T % seen:
+            warnings[f"T={T} was given, but neurons received sequences of {seen} steps"] = None
+    x = next(tensors_in((args, kwargs)), None)
+    shape = tuple(x.shape) if x is not None else ()
+    if 0 in shape[:2]:
+        return steps, 0
+    guesses = [s[1] for s in watch.sequences if len(s) > 1]
+    guesses += [shapes[0][0] for shapes in watch.single.values() if shapes[0]]
+    if seen == steps and len(shape) > 1 and shape[0] == steps:
+        guesses.append(shape[1])
+    guesses += [shape[0]] if shape else []
+    if len(shape) > 1 and shape[0] == steps:
+        guesses.append(shape[1])
+    guesses += [shape[0] // steps] if shape and shape[0] % steps == 0 else []
+    guesses.append(1)
+    fits = {guess: ledger.fit(steps, guess) for guess in dict.fromkeys(guesses)}
+    return steps, max(fits, key=lambda guess: fits[guess])  # the first of the best

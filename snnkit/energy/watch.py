@@ -1,0 +1,403 @@
+"""The two modes and the module hooks through which a running model is observed.
+
+``TorchDispatchMode`` sees every operation, functional or not, of any library. Two helpers fill its
+gaps: module hooks give names and neuron boundaries, and a ``TorchFunctionMode`` remembers the shape
+that a product has in the model (the dispatcher sees it flattened) and keeps recurrent layers unfused.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from . import pointwise, synaptic
+from .alphabet import BINARY, EMPTY, Alphabet, indicator, observe
+from .guard import decomposed_recurrence
+from .ledger import Ledger
+from .neuron_rules import NeuronSpec, neuron_spec
+from .provenance import Linear, Mark, Provenance, tensors_in
+from .rules import FREE, Op, OpCount, Rule, looks_like_matmul, rule_of
+
+__all__ = ["Tally", "Watch"]
+
+_SHAPED = frozenset(
+    """linear matmul __matmul__ __rmatmul__ mm bmm mv addmm baddbmm einsum tensordot bilinear
+    scaled_dot_product_attention multi_head_attention_forward""".split()
+)
+_DEVICES = ("cpu", "cuda")
+_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+
+
+@dataclass(slots=True)
+class Tally:
+    """Operations of one kind in one module that were not counted. ``elements`` are those of their results."""
+
+    reason: str
+    matmul: bool
+    calls: int = 0
+    elements: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    """What is known about an operator before it runs."""
+
+    name: str
+    arguments: tuple[tuple[str, Any], ...]
+    written: tuple[int | str, ...]
+    rule: Rule | None
+    synaptic: bool
+    free: bool
+    composite: bool
+    shape_only: bool
+    autocast: frozenset[str]  # devices on which autocast acts on it as a whole, not on its parts
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A module that is being executed. ``covered``: 1 its pointwise work is priced as a neuron, 2 all of it."""
+
+    path: str
+    covered: int
+    outer: bool
+    spec: NeuronSpec | None
+
+
+class Watch(TorchDispatchMode):
+    """Observes one model; :meth:`run` once per batch.
+
+    Attributes:
+        tally: (path, operator) -> what was not counted. covered: elements priced as neuron updates.
+        sequences: shapes that time-first neurons saw; single: shapes that one-step neurons saw.
+        notes: warnings.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled under this mode; the wrapper that says so would import the compiler."""
+        return False
+
+    def __init__(self, model: nn.Module, ledger: Ledger) -> None:
+        super().__init__()
+        self.model, self.ledger = model, ledger
+        self.tally: dict[tuple[str, str], Tally] = {}
+        self.covered = 0
+        self.notes: dict[str, None] = {}
+        self.sequences: list[tuple[int, ...]] = []
+        self.single: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+        self.paths: dict[nn.Module, list[str]] = {}
+        for path, module in model.named_modules(remove_duplicate=False):
+            self.paths.setdefault(module, []).append(path)
+        self._specs = {m: self._spec(m, names[0]) for m, names in self.paths.items()}
+        self._operators: dict[Any, _Operator] = {}
+        self._real: dict[tuple[str, int], tuple[bool, bool]] = {}
+        self._nonzero: dict[tuple[int, int], bool] = {}
+        self._stack: list[_Frame] = []
+        self._busy = False
+        self.call = ""
+        self.shape: tuple[int, ...] | None = None
+        self.autocast: list[tuple[str, torch.dtype]] = []
+
+    def _spec(self, module: nn.Module, path: str) -> NeuronSpec | None:
+        try:
+            spec = neuron_spec(module)
+        except (TypeError, NotImplementedError, ValueError) as error:
+            self.notes[f"{path or type(module).__name__}: no neuron cost, energy_ops() failed: {error}"] = (
+                None
+            )
+            return None
+        if spec is not None and spec.assumed:
+            self.notes[f"{path or type(module).__name__}: {spec.assumed}"] = None
+        return spec
+
+    # -- running -----------------------------------------------------------------------------------
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Call the model once and observe it; hooks and modes are gone afterwards, whatever happens."""
+        self.marks = Provenance(self.model.parameters(), tensors_in((args, kwargs)))
+        self.sequences, self.single = [], defaultdict(list)
+        self._stack, self._busy, self.call, self.shape = [], False, "", None
+        self._bottom = sys._getframe()
+        with ExitStack() as stack:
+            for module in self.paths:
+                if not isinstance(module, torch.jit.ScriptModule):  # its operations go to its parent
+                    enter = module.register_forward_pre_hook(self._enter, with_kwargs=True, prepend=True)
+                    stack.callback(enter.remove)
+                    leave = module.register_forward_hook(self._leave, with_kwargs=True, always_call=True)
+                    stack.callback(leave.remove)
+            stack.enter_context(_Functions(self))
+            stack.enter_context(self)
+            self.model(*args, **kwargs)
+
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        spec = self._specs[module]
+        around = self._stack[-1].covered if self._stack else 0
+        covered = around if spec is None else max(around, 2 if spec.covers_products else 1)
+        # a neuron inside of a neuron is part of it
+        self._stack.append(_Frame(self.paths[module][0], covered, around == 0, spec))
+
+    def _leave(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        if not self._stack:
+            return
+        frame = self._stack.pop()
+        if frame.spec is None or not frame.outer or self._busy:
+            return
+        x = next(tensors_in((args, kwargs)), None)
+        y = next(tensors_in((out,)), None)
+        if x is not None and y is not None:
+            with self._quiet():
+                self._neuron(frame.path, frame.spec, x, y)
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Own arithmetic: not observed, not differentiated, not autocast."""
+        devices = [d for d in _DEVICES if torch.is_autocast_enabled(d)]
+        self._busy = True
+        try:
+            with torch.no_grad():
+                if not devices:
+                    yield
+                    return
+                with ExitStack() as stack:
+                    for device in devices:
+                        stack.enter_context(torch.autocast(device, enabled=False))
+                    yield
+        finally:
+            self._busy = False
+
+    # -- neurons -----------------------------------------------------------------------------------
+
+    def _neuron(self, path: str, spec: NeuronSpec, x: Tensor, y: Tensor) -> None:
+        shape = tuple(x.shape)
+        if spec.time_first:
+            self.sequences.append(shape)
+        else:
+            self.single[path].append(shape)
+        if spec.cost is None:
+            self._uncounted(path, "neuron update", x.numel(), "the cost of this neuron is not known")
+        leading = shape[:2]
+        rows = 1
+        for n in leading:
+            rows *= n
+        values: dict[str, Tensor | int] = {"neuron_steps": x.numel()}
+        seen = EMPTY
+        if spec.levels is not None and y.shape == x.shape and rows:
+            ones = indicator(y)
+            seen = observe(y, ones)
+            values["spikes"] = ones.reshape(rows, -1).sum(1, dtype=torch.float64)
+            values["spike_units"] = values["spikes"]
+            if seen.is_event and seen.levels > 1:
+                values["spike_units"] = y.abs().double().reshape(rows, -1).sum(1) / seen.unit
+            declared = Alphabet("uniform", seen.unit or 1.0, max(spec.levels, 1), spec.signed)
+            if seen.kind == "real" or seen.levels > declared.levels or (seen.signed and not spec.signed):
+                self.notes[
+                    f"{path}: the neuron declares levels = {spec.levels}{' signed' if spec.signed else ''}, "
+                    f"its output is {seen.name} with {seen.levels} levels; the output decides"
+                ] = None
+            elif seen.kind == "empty":
+                seen = declared
+            mark = self.marks.get(y)
+            if mark is not None:
+                mark.alphabet = seen
+        count = OpCount("neuron", values, rows, shape, shape[2:], seen)
+        self.ledger.add(path, "neuron", self._site(), count, spec)
+
+    # -- operations --------------------------------------------------------------------------------
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self._busy:
+            return func(*args, **kwargs)
+        operator = self._operators.get(func)
+        if operator is None:
+            operator = self._operators[func] = _describe(func)
+        if operator.composite:  # inference_mode hands operations over before they are split
+            with ExitStack() as stack:
+                for device, dtype in self.autocast:
+                    if device not in operator.autocast:
+                        stack.enter_context(torch.autocast(device, dtype))
+                stack.enter_context(self)
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        out = func(*args, **kwargs)
+        self._observe(operator, args, kwargs, out)
+        return out
+
+    def _observe(self, operator: _Operator, args: Any, kwargs: Any, out: Any) -> None:
+        marks = self.marks
+        inputs = list(tensors_in(args))
+        if kwargs:
+            inputs += tensors_in(kwargs.values())
+        before = [marks.get(t) for t in inputs]
+        data = any(m is not None and m.data for m in before)
+        # zeros_like(x) takes nothing from x but its shape
+        fresh = [] if operator.shape_only else marks.follow(before, out)
+        written = [t for at in operator.written for t in tensors_in((_argument(args, kwargs, at),))]
+        op: Op | None = None
+        if not operator.free or operator.rule is not None:
+            op = self._judge(operator, args, kwargs, out, data)
+        if written:
+            marks.overwrite(written, before)
+        if fresh and pointwise.keeps_alphabet(operator.name, args):
+            self._pass_on(inputs, before, fresh, copied=operator.free)
+        if not operator.free and (op is None or op.linear is None):
+            for mark in before:
+                if mark is not None and mark.linear is not None:
+                    mark.linear.used = True
+        if op is not None and (op.linear is not None or op.inner is not None):
+            mark = next((m for t in tensors_in((out,)) if (m := marks.get(t)) is not None), None)
+            if mark is not None:
+                mark.linear, mark.inner = op.linear, op.inner
+
+    def _judge(self, operator: _Operator, args: Any, kwargs: Any, out: Any, data: bool) -> Op | None:
+        """Apply the rule of an operation, if it is to be counted at all."""
+        frame = self._stack[-1] if self._stack else _Frame("", 0, True, None)
+        hidden = operator.rule is None and looks_like_matmul(operator.name)
+        if not data and self.marks.any_data and not operator.synaptic and not hidden:
+            return None  # a constant: computed once, ahead of time
+        if frame.covered == 2 or (frame.covered and not operator.synaptic and not hidden):
+            if not operator.free:
+                self.covered += sum(t.numel() for t in tensors_in((out,)))
+            return None
+        if operator.rule is None:
+            elements = sum(t.numel() for t in tensors_in((out,)))
+            if elements or hidden:
+                self._uncounted(frame.path, operator.name, elements, "no counting rule", hidden)
+            return None
+        names = dict(operator.arguments)
+        names.update(zip((n for n, _ in operator.arguments), args, strict=False))
+        names.update(kwargs)
+        op = Op(operator.name, names, out, self.call, self.shape, self.marks, self._has_no_zero)
+        site = self._site() if operator.synaptic else 0
+        op.real = self._real.get((frame.path, site), (False, False))
+        with self._quiet():
+            answer = operator.rule(op)
+        for note in op.notes:
+            self.notes[f"{frame.path}: {note}"] = None
+        if isinstance(answer, OpCount):
+            if operator.synaptic:
+                self._real[frame.path, site] = (answer.a.kind == "real", answer.b.kind == "real")
+            self.ledger.add(frame.path, operator.name, site or self._site(), answer)
+        elif isinstance(answer, str):
+            elements = sum(t.numel() for t in tensors_in((out,)))
+            self._uncounted(frame.path, operator.name, elements, answer, hidden)
+        return op
+
+    def _pass_on(
+        self, inputs: list[Tensor], before: list[Mark | None], fresh: list[Mark], *, copied: bool
+    ) -> None:
+        """Results have the alphabet of their sources; mere copies also stay foldable as those."""
+        total: Alphabet | None = EMPTY
+        linear: Linear | None = Linear(True) if before and copied else None
+        for tensor, mark in zip(inputs, before, strict=True):
+            known = BINARY if tensor.dtype == torch.bool else mark.alphabet if mark is not None else None
+            total = None if known is None or total is None else total | known
+            if mark is None or mark.linear is None or mark.linear.used:
+                linear = None
+            elif linear is not None:
+                linear.bias = linear.bias and mark.linear.bias
+        for mark in fresh:
+            mark.alphabet, mark.linear = total, linear
+
+    def _uncounted(self, path: str, op: str, elements: int, reason: str, matmul: bool = False) -> None:
+        tally = self.tally.setdefault((path, op), Tally(reason, matmul))
+        tally.calls += 1
+        tally.elements += elements
+
+    def _has_no_zero(self, weight: Tensor) -> bool:
+        key = None
+        if not weight.is_inference():
+            key = (weight.untyped_storage()._cdata, weight._version)
+        known = None if key is None or not self.marks.is_weight(weight) else self._nonzero.get(key)
+        if known is None:
+            known = weight.numel() == 0 or bool(indicator(weight).min())
+            if key is not None and isinstance(weight, nn.Parameter):
+                self._nonzero[key] = known
+        return known
+
+    def _site(self) -> int:
+        """Identifies the place in the code, all callers included: repeated calls from one place are a loop."""
+        places = []
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame is not self._bottom:
+            places.append((id(frame.f_code), frame.f_lasti))
+            frame = frame.f_back
+        return hash(tuple(places))
+
+
+class _Functions(TorchFunctionMode):
+    """Remembers shapes before the dispatcher flattens them; keeps LSTM, GRU and RNN unfused."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.watch = watch
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        watch, name = self.watch, getattr(func, "__name__", "")
+        if watch._busy:
+            return func(*args, **kwargs)
+        if (
+            torch.is_inference_mode_enabled()
+        ):  # the dispatcher hides autocast from those it hands whole calls to
+            watch.autocast = [
+                (d, torch.get_autocast_dtype(d)) for d in _DEVICES if torch.is_autocast_enabled(d)
+            ]
+        if name in _RECURRENT:
+            with decomposed_recurrence():
+                return func(*args, **kwargs)
+        if name not in _SHAPED:
+            return func(*args, **kwargs)
+        before = watch.call, watch.shape
+        shapes = [t.shape for t in tensors_in((args, kwargs))]
+        watch.call, watch.shape = name, tuple(max(shapes, key=len)) if shapes else None
+        try:
+            return func(*args, **kwargs)
+        finally:
+            watch.call, watch.shape = before
+
+
+def _argument(args: Any, kwargs: Any, at: int | str) -> Any:
+    if isinstance(at, str):
+        return kwargs.get(at)
+    return args[at] if at < len(args) else None
+
+
+def _describe(func: Any) -> _Operator:
+    packet = getattr(func, "overloadpacket", func)
+    space = getattr(func, "namespace", "")
+    name = str(getattr(packet, "__name__", packet))
+    schema = getattr(func, "_schema", None)
+    arguments = tuple((a.name, a.default_value) for a in schema.arguments) if schema else ()
+    written: list[int | str] = []
+    for i, a in enumerate(schema.arguments if schema else ()):
+        if a.alias_info is not None and a.alias_info.is_write:
+            written += [a.name] if a.kwarg_only else [i, a.name]
+    found = rule_of(packet)
+    full = name if space in ("aten", "") else f"{space}::{name}"
+    keys = torch._C.DispatchKey
+    has = getattr(func, "has_kernel_for_dispatch_key", lambda key: False)
+    return _Operator(
+        name=full,
+        arguments=arguments,
+        written=tuple(written),
+        rule=None if found is pointwise.free else found,
+        synaptic=found is not None and found.__module__ == synaptic.__name__,
+        free=found is pointwise.free or (space == "aten" and name in pointwise.LAYOUT) or space == "prim",
+        shape_only=name.startswith("new_") or name in ("empty_like", "zeros_like", "ones_like", "full_like"),
+        # of its own, in C++: Python decompositions of other operators would change what is executed
+        composite=schema is not None
+        and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), keys.CompositeImplicitAutograd),
+        autocast=frozenset(d for d in _DEVICES if has(getattr(keys, f"Autocast{d.upper()}"))),
+    )

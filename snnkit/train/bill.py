@@ -1,0 +1,79 @@
+"""The energy of one inference of a model, beside its twins, as the command line prints it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from torch import Tensor
+
+from ..data import DATASETS
+from ..energy import Report, price, trace
+from ..errors import require
+from ..models import Backbone, create_model
+from .evaluate import open_data, open_model
+
+__all__ = ["energy_bill", "energy_of"]
+
+
+def energy_of(
+    net: Backbone, frames: Tensor, *, hardware: str = "45nm-fp32", twins: tuple[str, ...] = ("ann", "qann")
+) -> dict[str, Report]:
+    """Reports by name, "snn" first, for ``frames [N, T, P, H, W]``; energies are means per sample."""
+    net.eval()
+    batches = (part.transpose(0, 1) for part in frames.split(16))
+    report = price(trace(net, batches, T=frames.shape[1]), hardware=hardware)
+    return {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
+
+
+def energy_bill(
+    *,
+    checkpoint: str | None,
+    model: str | None,
+    data: str | None,
+    samples: int,
+    hardware: str,
+    twins: tuple[str, ...],
+    json: str | None = None,
+    csv: str | None = None,
+    plot: str | None = None,
+) -> dict[str, Report]:
+    """Trace test samples, price them, print the tables and write the files asked for."""
+    require(samples > 0, "--samples", samples, "an int > 0")
+    if checkpoint is not None:
+        net, described = open_model(checkpoint)
+        source = open_data(described, data)
+    else:
+        source = DATASETS.get(data or "digits")(split="test")
+        size = {"img_size": source.img_size, "in_channels": source.in_channels}
+        net = create_model(str(model), num_classes=source.num_classes, **size)
+    frames = source.tensors()[0][:samples]
+    reports = energy_of(net, frames, hardware=hardware, twins=twins)
+    console = Console()
+    console.print(reports["snn"].to_table())
+    print_comparison(reports, console)
+    if model is not None:
+        print("The weights are fresh: firing rates, and with them the energy, are not those of a trained model.")
+    for path, write in ((json, reports["snn"].to_json), (csv, reports["snn"].to_csv)):
+        if path:
+            write(Path(path))
+            print(f"wrote {path}")
+    if plot:
+        from ..plot import save
+
+        save(reports["snn"].plot("layers"), plot)
+        print(f"wrote {plot}")
+    return reports
+
+
+def print_comparison(reports: dict[str, Report], console: Console) -> None:
+    """One line per twin: energy per inference, and its ratio to the spiking network."""
+    from rich.table import Table
+
+    names = {"snn": "this network", "ann": "ANN twin", "qann": "quantised ANN twin"}
+    table = Table("energy per inference", "nJ", "relative", title=f"hardware: {reports['snn'].hardware}", box=None)
+    table.columns[1].justify = table.columns[2].justify = "right"
+    own = reports["snn"].total_pj
+    for name, report in reports.items():
+        table.add_row(names[name], f"{report.total_pj / 1e3:,.1f}", f"{report.total_pj / own:.2f}x")
+    console.print(table)

@@ -1,0 +1,61 @@
+"""Which neurons the contract tests build: every registered one, some with further settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from snnkit.neurons import LIF, NEURONS, Neuron, make_neuron
+
+CHANNELS = 3
+
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "lif": [
+        {},
+        {"reset": "soft", "decay_input": False, "detach_reset": True, "surrogate": "sigmoid"},
+        {"reset": "none", "tau": 1.0},
+        {"beta": 0.9, "reset": "soft", "reset_timing": "delayed", "fire_at_equal": False},
+        {"beta": 0.7, "reset_timing": "delayed"},
+        {"rate": 0.3, "v_rest": 0.1, "v_reset": -0.2},
+        {"learn_tau": True, "learn_threshold": True, "channels": CHANNELS},
+        {"learn_tau": True, "learn_threshold": True, "reset": "soft"},
+    ],
+    "if": [{}, {"reset": "soft", "threshold": 0.6, "learn_threshold": True}],
+    "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
+}
+
+
+def _label(name: str, settings: dict[str, Any]) -> str:
+    return "-".join([name, *(f"{k}={v}" for k, v in settings.items())])
+
+
+EVERY = [
+    pytest.param(name, settings, id=_label(name, settings))
+    for name in NEURONS
+    for settings in VARIANTS.get(name, [{}])
+]
+PLAIN = [pytest.param(name, VARIANTS.get(name, [{}])[0], id=name) for name in NEURONS]
+COSTLY = [*PLAIN, pytest.param("lif", VARIANTS["lif"][6], id="lif-learned")]
+
+every_neuron = pytest.mark.parametrize(("name", "settings"), EVERY)
+every_costly = pytest.mark.parametrize(("name", "settings"), COSTLY)
+
+
+def build(name: str, settings: dict[str, Any]) -> Neuron:
+    """The neuron, with learned parameters moved away from their initial value."""
+    neuron = make_neuron(name, **settings)
+    with torch.no_grad():
+        for i, p in enumerate(neuron.parameters()):
+            p.add_(0.1 * torch.arange(1, p.numel() + 1).view(p.shape) * (1 if i % 2 else -1))
+    return neuron
+
+
+def sequence(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Random input that makes a neuron with threshold 1 fire now and then."""
+    return (1.5 * torch.randn(*shape) + 0.5).to(dtype)
+
+
+PRESETS = [LIF.spikingjelly(), LIF.snntorch(0.9), LIF.norse_box()]

@@ -1,0 +1,123 @@
+"""The fast LIF path against the step loop: values bit for bit, gradients of everything learned.
+
+A thousand random settings, shapes and inputs. Inputs lie on a coarse grid in half of the cases, so
+that potentials meet the threshold exactly.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from helpers import relative_error, same_bits, step_loop
+from torch import Tensor, nn
+
+from snnkit.neurons import LIF, LIFState
+from snnkit.surrogate import SURROGATES
+
+CASES, PER_TEST = 1000, 50
+
+
+def random_settings(rng: random.Random, channels: int) -> dict[str, Any]:
+    leak = rng.choice(
+        [{"tau": rng.choice([1.0, 2.0, 3.3])}, {"beta": rng.choice([0.0, 0.5, 0.9, 1.0])}, {"rate": 0.4}]
+    )
+    settings: dict[str, Any] = {
+        **leak,
+        "threshold": rng.choice([1.0, 0.5, 0.7]),
+        "decay_input": rng.choice([None, True, False]),
+        "reset": rng.choice(["hard", "soft", "none"]),
+        "v_reset": rng.choice([0.0, -0.25]),
+        "v_rest": rng.choice([None, 0.0, 0.125]),
+        "reset_amount": rng.choice([None, None, 0.8]),
+        "reset_timing": rng.choice(["immediate", "immediate", "delayed"]),
+        "detach_reset": rng.choice([True, False]),
+        "fire_at_equal": rng.choice([True, False]),
+        "learn_threshold": rng.choice([True, False]),
+        "channels": rng.choice([None, channels]),
+        "surrogate": rng.choice(SURROGATES.names()),
+    }
+    learnable = settings.get("tau", 2.0) > 1 and 0 < settings.get("beta", 0.5) < 1
+    return settings | {"learn_tau": learnable and rng.choice([True, False])}
+
+
+def random_input(rng: random.Random, generator: torch.Generator, channels: int) -> Tensor:
+    steps, batch = rng.randint(0, 7), rng.randint(0, 3)
+    rest = [rng.randint(1, 3) for _ in range(rng.randint(0, 2))]
+    x = 1.5 * torch.randn(steps, batch, channels, *rest, generator=generator, dtype=torch.float64)
+    return (4 * x).round() / 4 if rng.random() < 0.5 else x
+
+
+def run_with_gradients(
+    neuron: LIF, path: str, x: Tensor, v0: Tensor, g_s: Tensor, g_v: Tensor
+) -> tuple[Tensor, LIFState, list[Tensor]]:
+    x, v0 = x.clone().requires_grad_(), v0.clone().requires_grad_()
+    neuron.zero_grad()
+    out, state = (neuron.run if path == "run" else lambda *a: step_loop(neuron, *a))(x, LIFState(v0))
+    ((out * g_s).sum() + (state.v * g_v).sum()).backward()
+    grads = [t.grad if t.grad is not None else torch.zeros_like(t) for t in (x, v0, *neuron.parameters())]
+    return out.detach(), LIFState(state.v.detach()), grads
+
+
+@pytest.mark.parametrize("block", range(CASES // PER_TEST))
+def test_equals_the_step_loop(block: int) -> None:
+    for seed in range(block * PER_TEST, (block + 1) * PER_TEST):
+        rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+        channels = rng.randint(1, 4)
+        settings = random_settings(rng, channels)
+        neuron = LIF(**settings).double()
+        with torch.no_grad():
+            for p in neuron.parameters():
+                p.add_(0.2 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+        x = random_input(rng, generator, channels)
+        v0, g_v = torch.randn(2, *x.shape[1:], generator=generator, dtype=x.dtype)
+        g_s = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        fast = run_with_gradients(neuron, "run", x, v0, g_s, g_v)
+        slow = run_with_gradients(neuron, "step", x, v0, g_s, g_v)
+        where = f"seed {seed}: {neuron} on {tuple(x.shape)}"
+        assert torch.equal(fast[0], slow[0]), where
+        assert same_bits(fast[1], slow[1]), where
+        names = ["x", "v0", *(name for name, _ in neuron.named_parameters())]
+        for name, a, b in zip(names, fast[2], slow[2], strict=True):
+            assert relative_error(a, b) < 1e-9, f"d/d{name}, {where}"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_without_gradients_equals_with_gradients(seed: int) -> None:
+    """Another branch of the kernel keeps one row of potentials only."""
+    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+    neuron = LIF(**random_settings(rng, 3))
+    x = random_input(rng, generator, 3).float()
+    with torch.no_grad():
+        bare = neuron.run(x)
+    out, state = neuron.run(x.clone().requires_grad_())
+    assert same_bits(bare, (out.detach(), LIFState(state.v.detach())))
+
+
+def test_second_order_gradients_are_refused() -> None:
+    x = torch.rand(3, 1, 2, requires_grad=True)
+    (g,) = torch.autograd.grad((LIF()(x) * x).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        g.sum().backward()
+
+
+def test_gradient_of_a_smooth_loss_by_finite_differences() -> None:
+    """``reset="none"`` and the final potential only: no spike function on the path, so gradcheck applies."""
+    neuron = LIF(3.0, reset="none", learn_tau=True, v_rest=0.1).double()
+    x = torch.randn(4, 2, 3, dtype=torch.float64, requires_grad=True)
+    v0 = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+
+    class Final(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.neuron = neuron
+
+        def forward(self, x: Tensor, v0: Tensor) -> Tensor:
+            return self.neuron.run(x, LIFState(v0))[1].v
+
+    def final(x: Tensor, v0: Tensor, raw: Tensor) -> Tensor:
+        return torch.func.functional_call(Final(), {"neuron.tau_raw": raw}, (x, v0))
+
+    assert torch.autograd.gradcheck(final, (x, v0, neuron.tau_raw))

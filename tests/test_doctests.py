@@ -1,0 +1,33 @@
+"""Examples in docstrings run and print what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+import torch
+
+import snnkit
+
+PACKAGES = ["kernels", "neurons", "layers", "models"]
+MODULES = ["errors", "registry", "sequence", "surrogate", "readout", "encoding", "losses", *PACKAGES]
+MODULES += [
+    f"{package}.{info.name}"
+    for package in PACKAGES
+    for info in pkgutil.iter_modules([f"{snnkit.__path__[0]}/{package}"])
+]
+WITH_EXAMPLES = {"registry", "sequence", "neurons.lif", "layers.per_step", "models.registry"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name: str) -> None:
+    module = importlib.import_module(f"snnkit.{name}")
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    report: list[str] = []
+    for test in finder.find(module, globs={**vars(module), "snnkit": snnkit, "torch": torch}):
+        runner.run(test, out=report.append)
+    assert runner.failures == 0, "".join(report)
+    assert runner.tries > 0 or name not in WITH_EXAMPLES
