@@ -352,6 +352,37 @@ def test_saved_states_are_copies_ready_for_files(tmp_path: Any) -> None:
     assert same_bits(other(data[3:]), wanted)
 
 
+def test_saved_states_do_not_share_memory() -> None:
+    net, data = network(), x()
+    session = stream(net)
+    session(data)
+    wanted = stream(net)
+    saved = session.state_dict()
+    wanted.load_state_dict(saved)
+    for value in saved.values():
+        value.fill_(torch.nan)
+    more = x()
+    out = session(more)
+    assert same_bits(wanted(more), out)
+    assert out.any()
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo's own
+def test_a_compiled_part_keeps_its_state() -> None:
+    """Inside a session a compiled module runs eagerly: its graph would start fresh at every chunk."""
+    neuron, data = LIF(decay_input=False), x()
+    net = nn.Sequential(PerStep(nn.Linear(3, 3)), torch.compile(neuron, backend="eager")).eval()
+    nn.init.uniform_(net[0].body.weight, -0.5, 1.0)
+    plain = nn.Sequential(net[0], neuron)
+    with torch.no_grad():
+        net(data[:3])  # compiled before the session opens
+        with stream(net) as session:
+            streamed = torch.cat([session(data[:3]), session(data[3:])])
+        assert same_bits(streamed, plain(data))
+        assert not same_bits(torch.cat([plain(data[:3]), plain(data[3:])]), plain(data))
+    torch._dynamo.reset()
+
+
 def test_sessions_in_threads() -> None:
     """Two threads stream one network: the running session is a context variable, not a global."""
     net, data, outs = network(), [x(40), x(40)], [[], []]

@@ -76,6 +76,30 @@ class Alphabet:
             return REAL
         return Alphabet("uniform", small.unit / near.denominator, levels, small.signed or large.signed)
 
+    def plus(self, other: Alphabet) -> Alphabet:
+        """Contains every sum of a value of either."""
+        both = self | other
+        if not (self.is_event and other.is_event and both.is_event):
+            return REAL
+        levels = sum(round(a.levels * a.unit / both.unit) for a in (self, other))
+        return _uniform(both.unit, levels, both.signed)
+
+    def times(self, other: Alphabet) -> Alphabet:
+        """Contains every product of a value of either."""
+        if not (self.is_event and other.is_event):
+            return REAL
+        return _uniform(self.unit * other.unit, self.levels * other.levels, self.signed or other.signed)
+
+    def total(self, number: int, scale: float = 1.0) -> Alphabet:
+        """Contains ``scale`` times every sum of ``number`` values."""
+        if not self.is_event or not scale:
+            return REAL
+        return _uniform(self.unit * abs(scale), self.levels * number, self.signed or scale < 0)
+
+
+def _uniform(unit: float, levels: int, signed: bool) -> Alphabet:
+    return Alphabet("uniform", unit, levels, signed) if 0 < levels <= MAX_LEVELS else REAL
+
 
 EMPTY = Alphabet("empty")
 REAL = Alphabet("real")

@@ -23,8 +23,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .alphabet import Alphabet
+from .assumptions import Setup
 from .ledger import OpRecord
-from .setup import Setup
 
 __all__ = ["TERMS", "Charge", "charges"]
 

@@ -86,7 +86,7 @@ def from_rates(
         step_pj=totals,
         assumptions=(
             f"published rates, preset {preset}: MAC {pj['mac']:.4g} pJ, AC {pj['ac']:.4g} pJ, T = {T}",
-            "operations = dense slots (padding included) x rate; attention by min() of rates, not coincidences",
+            "operations = dense slots, padding included, x rate; attention by min() of rates",
             "batch norm, pooling, neurons, residuals and memory are not included",
         ),
     )

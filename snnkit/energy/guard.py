@@ -93,13 +93,13 @@ def _version(tensor: Tensor) -> int:
 def same_random_numbers() -> Iterator[None]:
     """Give torch's, Python's and numpy's generators back as they were."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    python, numpy = random.getstate(), np.random.get_state()
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - models may use it
     try:
         with torch.random.fork_rng(devices=devices):
             yield
     finally:
         random.setstate(python)
-        np.random.set_state(numpy)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 @contextmanager

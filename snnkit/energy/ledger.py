@@ -22,9 +22,11 @@ __all__ = ["Ledger", "OpRecord"]
 Array = NDArray[np.float64]
 # What differs between samples; everything else follows from shapes.
 _SAMPLED = frozenset(
-    ["sop", "sop_w", "abs_a", "abs_b", "nnz_in", "nnz_out", "pairs_a", "pairs_b", "pairs_ab", "pairs_min"]
-    + ["nnz_a", "nnz_b", "spikes", "spike_units", "adds"]
-)
+    (
+        "sop", "sop_w", "abs_a", "abs_b", "nnz_in", "nnz_out", "nnz_a", "nnz_b", "pairs_a", "pairs_b",
+        "pairs_ab", "pairs_min", "spikes", "spike_units", "adds",
+    )
+)  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -70,7 +72,7 @@ class OpRecord:
 
     @property
     def streams_a(self) -> bool:
-        """The left operand of a product is sent as events: it is the sparser one, or the only one that can."""
+        """The left operand of a product is sent as events: the sparser one, or the only one that can."""
         if self.stream == "pairs_min":
             return self.total("pairs_a") <= self.total("pairs_b")
         return self.stream != "pairs_b"
@@ -160,7 +162,7 @@ class Ledger:
             at = 0 if group.order < first or steps == 1 else steps - 1
             record.executions += batch if once else batch * steps
             for name in group.calls[0]:
-                cells = assign([_host(c[name]) for c in group.calls], group.rows, h, steps, batch)  # type: ignore[arg-type]
+                cells = assign([_host(c[name]) for c in group.calls], group.rows, h, steps, batch)
                 per_step = cells.sum(1)
                 total = record.steps.get(name)
                 if total is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 
 import numpy as np
@@ -40,7 +41,8 @@ class Moments:
             data[:, self._column[name]] = values
         mean = data.mean(0)
         centred = data - mean
-        step, total = mean - self._mean, self.n + batch
+        total = self.n + batch
+        step: Array = mean - self._mean
         self._comoment += centred.T @ centred + np.outer(step, step) * (self.n * batch / total)
         self._mean += step * (batch / total)
         self.n = total
@@ -53,4 +55,4 @@ class Moments:
         for name, weight in weights.items():
             if name in self._column:
                 w[self._column[name]] = weight
-        return float(np.sqrt(max(w @ self._comoment @ w, 0.0) / (self.n - 1)))
+        return math.sqrt(max(float(w @ self._comoment @ w), 0.0) / (self.n - 1))

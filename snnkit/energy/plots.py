@@ -27,17 +27,19 @@ def plot(report: Report, kind: str, ax: Axes | None) -> Axes:
     """See :meth:`Report.plot`."""
     require(kind in ("layers", "terms", "steps"), "Report.plot.kind", kind, '"layers", "terms" or "steps"')
     names = list(report.by_layer) if kind == "layers" else []
+    own = ax is None
     if ax is None:
         import matplotlib.pyplot as plt
 
         height = max(3.5, 0.32 * len(names) + 1.6) if kind == "layers" else 4.0
-        _, ax = plt.subplots(figsize=(7.5, height), layout="constrained")
-    if kind == "layers":
-        _layers(report, names, ax)
-    elif kind == "terms":
+        _, ax = plt.subplots(figsize=(8.5, height), layout="constrained")
+    if kind == "terms":
         _terms(report, ax)
     else:
-        _steps(report, ax)
+        _layers(report, names, ax) if kind == "layers" else _steps(report, ax)
+        beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if own else {"loc": "best"}
+        if ax.get_legend_handles_labels()[1]:
+            ax.legend(fontsize=7, frameon=not own, **beside)
     ax.set_title(f"{report.model} ({report.kind.upper()}) on {report.hardware}", fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -45,12 +47,6 @@ def plot(report: Report, kind: str, ax: Axes | None) -> Axes:
 
 def _unit(largest: float) -> tuple[float, str]:
     return next((u for u in UNITS if largest >= u[0]), UNITS[-1])
-
-
-def _legend(ax: Axes) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    if labels:
-        ax.legend(handles, labels, fontsize=7, frameon=False)
 
 
 def _layers(report: Report, names: list[str], ax: Axes) -> None:
@@ -71,9 +67,9 @@ def _layers(report: Report, names: list[str], ax: Axes) -> None:
             )
             left = {n: left[n] + widths[n] for n in names}
     ax.set_yticks(range(len(names)), [n or "(model)" for n in names], fontsize=8)
-    ax.invert_yaxis()
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlim(0, 1.02 * max(left.values(), default=0.0) or 1.0)
     ax.set_xlabel(f"energy per inference / {unit}")
-    _legend(ax)
 
 
 def _terms(report: Report, ax: Axes) -> None:
@@ -98,6 +94,5 @@ def _steps(report: Report, ax: Axes) -> None:
             ax.bar(range(1, report.T + 1), values, bottom=bottom, color=COLORS[term], label=label)
             bottom = [b + v for b, v in zip(bottom, values, strict=True)]
     ax.set_xlabel("time step")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     ax.set_ylabel(f"energy per inference / {unit}")
-    _legend(ax)

@@ -25,6 +25,7 @@ Everything else (softmax, exp, GELU, layer norm, random numbers, ...) is listed 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -37,34 +38,41 @@ from .synaptic import outer
 
 __all__ = ["LAYOUT", "free", "keeps_alphabet"]
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Operations that move, copy or relabel values. Their result has the alphabet of their operands.
-LAYOUT = frozenset(
-    """alias as_strided atleast_1d atleast_2d atleast_3d broadcast_to cat channel_shuffle chunk clone
+LAYOUT = _names("""
+    alias as_strided atleast_1d atleast_2d atleast_3d broadcast_to cat channel_shuffle chunk clone
     concat concatenate constant_pad_nd contiguous copy copy_ detach detach_ diagonal expand expand_as
-    flatten flip hsplit im2col lift lift_fresh lift_fresh_copy
-    movedim moveaxis narrow native_channel_shuffle permute pin_memory pixel_shuffle pixel_unshuffle
-    reflection_pad1d reflection_pad2d reflection_pad3d repeat repeat_interleave replication_pad1d
-    replication_pad2d replication_pad3d reshape resize_ resolve_conj resolve_neg roll rot90 select
-    select_copy select_scatter slice slice_copy slice_scatter split split_with_sizes split_with_sizes_copy
-    squeeze squeeze_ stack swapaxes t t_ tensor_split tile to transpose transpose_ triu tril unbind
-    unflatten unfold unfold_copy unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze unsqueeze_
+    flatten flip hsplit im2col lift lift_fresh lift_fresh_copy movedim moveaxis narrow
+    native_channel_shuffle permute pin_memory pixel_shuffle pixel_unshuffle positive reflection_pad1d
+    reflection_pad2d reflection_pad3d repeat repeat_interleave replication_pad1d replication_pad2d
+    replication_pad3d reshape resize_ resolve_conj resolve_neg roll rot90 select select_copy
+    select_scatter slice slice_copy slice_scatter split split_with_sizes split_with_sizes_copy squeeze
+    squeeze_ stack swapaxes t t_ tensor_split tile to transpose transpose_ tril triu unbind unflatten
+    unfold unfold_copy unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze unsqueeze_
     upsample_nearest1d upsample_nearest2d upsample_nearest3d view view_as view_as_complex view_as_real
-    view_copy vsplit _conj _neg_view _reshape_alias _reshape_copy _to_copy _unsafe_view positive
-    """.split()
-)
+    view_copy vsplit _conj _neg_view _reshape_alias _reshape_copy _to_copy _unsafe_view
+""")
 # Making constants, asking for sizes or values, writing some values into others, signs and bits.
-_NO_ARITHMETIC = frozenset(
-    """arange empty empty_like empty_strided eye fill fill_ full full_like is_same_size item linspace
-    new_empty new_empty_strided new_full new_ones new_zeros ones ones_like scalar_tensor set_ sym_size
-    sym_numel sym_stride zero_ zeros zeros_like _local_scalar_dense _assert_async _assert_scalar
-    is_nonzero equal _efficientzerotensor size stride numel dim device layout is_pinned record_stream
-    index_put index_put_ masked_fill masked_fill_ masked_scatter scatter scatter_ isnan isinf isfinite signbit neg neg_ conj_physical bitwise_not bitwise_not_ logical_not logical_not_
-    """.split()
-)
+_NO_ARITHMETIC = _names("""
+    arange bitwise_not bitwise_not_ conj_physical device dim empty empty_like empty_strided equal eye fill
+    fill_ full full_like index_put index_put_ is_nonzero is_pinned is_same_size isfinite isinf isnan item
+    layout linspace logical_not logical_not_ masked_fill masked_fill_ masked_scatter neg neg_ new_empty
+    new_empty_strided new_full new_ones new_zeros numel ones ones_like record_stream scalar_tensor scatter
+    scatter_ set_ signbit size stride sym_numel sym_size sym_stride zero_ zeros zeros_like _assert_async
+    _assert_scalar _efficientzerotensor _local_scalar_dense
+""")
 
 
-def keeps_alphabet(name: str, args: tuple[Any, ...]) -> bool:
+def keeps_alphabet(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     """The result of the operator takes only values of its operands, and zeros."""
+    if name == "_to_copy":
+        dtype = kwargs.get("dtype")
+        return dtype is None or dtype.is_floating_point
     if name == "constant_pad_nd":
         return len(args) < 3 or args[2] == 0
     return name in LAYOUT or "max_pool" in name
@@ -105,6 +113,13 @@ def _per_row(op: Op, x: Tensor, adds: Tensor, dense: int, muls: int) -> OpCount:
     return OpCount("pointwise", values, rows, tuple(x.shape), tuple(x.shape[2:]))
 
 
+def _number(constant: Any) -> float:
+    """The value of a number or of a tensor of one element; 0 for anything else."""
+    if isinstance(constant, Tensor):
+        constant = constant.detach().item() if constant.numel() == 1 else 0.0
+    return float(constant) if isinstance(constant, (int, float)) else 0.0
+
+
 def _power_of_two(value: float) -> bool:
     return value != 0 and math.isfinite(value) and math.frexp(abs(value))[0] == 0.5
 
@@ -126,7 +141,10 @@ def _add(op: Op) -> OpCount | object:
         if linear is not None and not op.is_data(other) and op.out.numel() == one.numel():
             op.linear = Linear(True)
             return _count(op, bias_add=op.out.numel())
+    a, b = op.declared(x), op.declared(y)
     alpha = op.args.get("alpha", 1)
+    if a is not None and b is not None and alpha == 1:
+        op.result = a.plus(b)
     free = not isinstance(alpha, (int, float)) or _power_of_two(alpha)
     return _count(op, adds=op.out.numel(), muls=0 if free else op.out.numel())
 
@@ -145,12 +163,16 @@ def _mul(op: Op) -> OpCount | object:
         if linear is not None and size == data.numel():
             op.linear = Linear(linear.bias)
             return FREE
-        single = constant.numel() == 1 if isinstance(constant, Tensor) else True
-        if single and _power_of_two(float(constant)):
-            return FREE
-        return _count(op, muls=size)
+        factor = _number(constant)
+        known = op.declared(data)
+        if factor and known is not None:
+            op.result = known.total(1, 1 / factor if op.name.startswith("div") else factor)
+        return FREE if _power_of_two(factor) else _count(op, muls=size)
     if op.name.startswith("div"):
         return "division of activations"
+    a, b = op.declared(x), op.declared(y)
+    if a is not None and b is not None:
+        op.result = a.times(b)
     if op.alphabet(x).is_spike or op.alphabet(y).is_spike:
         return _count(op, and_ops=size)
     return _count(op, muls=size)
@@ -179,6 +201,9 @@ def _sum(op: Op) -> OpCount | object:
     if x.numel() == out.numel():
         return FREE
     size = x.numel() // max(out.numel(), 1)
+    known = op.declared(x)
+    if known is not None:
+        op.result = known.total(size, 1 / size if op.name == "mean" else 1.0)
     muls = out.numel() if op.name == "mean" and not _power_of_two(size) else 0
     if x.ndim > 2 and op.alphabet(x).is_spike:
         events = x.ne(0).flatten(2).sum(2, dtype=torch.float64)
@@ -304,6 +329,11 @@ def _logic(op: Op) -> OpCount | object:
 @rule("embedding", "gather", "index_select", "index", "take", "_unsafe_index")
 def _lookup(op: Op) -> OpCount | object:
     return _count(op, reads=op.out.numel())
+
+
+@rule("_thnn_fused_lstm_cell", "_thnn_fused_gru_cell")
+def _gates(op: Op) -> object:
+    return "sigmoid and tanh gates; the products before them are counted"
 
 
 @rule("native_dropout", "dropout")

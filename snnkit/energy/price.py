@@ -9,11 +9,11 @@ from os import PathLike
 from typing import Any, Literal
 
 from ..errors import ConfigError, InputTypeError, require
+from .assumptions import Setup, make_setup
 from .charges import TERMS, charges
 from .counts import NAMES
 from .profile import Profile
 from .report import Line, Report
-from .setup import Setup, make_setup
 from .trace import Trace, Uncounted, trace
 
 __all__ = ["estimate", "price", "twin"]

@@ -124,7 +124,8 @@ class Profile:
         fitting = [m for m in self.memory if m.capacity_bytes is None or m.capacity_bytes >= nbytes]
         if self.memory and not fitting:
             raise ProfileError(
-                f"profile {self.id!r}: {nbytes:.0f} bytes fit no memory level. Add a level without capacity_bytes."
+                f"profile {self.id!r}: {nbytes:.0f} bytes fit no memory level. "
+                "Add a level without capacity_bytes."
             )
         return min(fitting, key=lambda m: m.capacity_bytes or math.inf, default=None)
 

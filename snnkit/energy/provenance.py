@@ -38,16 +38,19 @@ class Mark:
     Attributes:
         data: depends on the model input. weight: depends on parameters only (and constants).
         alphabet: contains every value, or None if unknown.
+        declared: contains every value that the layers before can produce, or None if unknown; decides
+            only where the values at hand are all zero and say nothing.
         linear: see :class:`Linear`.
         inner: shape and bounds of the part that is not explicit zero padding, per trailing dimension.
     """
 
-    __slots__ = ("_keep", "alphabet", "data", "inner", "linear", "weight")
+    __slots__ = ("_keep", "alphabet", "data", "declared", "inner", "linear", "weight")
 
     def __init__(self, ref: StorageWeakRef, data: bool, weight: bool) -> None:
         self._keep = ref  # a weak reference reserves the address, so the key stays unique
         self.data, self.weight = data, weight
         self.alphabet: Alphabet | None = None
+        self.declared: Alphabet | None = None
         self.linear: Linear | None = None
         self.inner: tuple[tuple[int, ...], tuple[tuple[int, int], ...]] | None = None
 
@@ -97,7 +100,7 @@ class Provenance:
             mark = self.get(tensor)
             if mark is not None:
                 mark.data, mark.weight = mark.data or data, mark.weight or weight
-                mark.alphabet = mark.linear = mark.inner = None
+                mark.alphabet = mark.declared = mark.linear = mark.inner = None
             elif data or weight:
                 self._mark(tensor, data, weight)
 

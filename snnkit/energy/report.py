@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import FormatError
 from .trace import Uncounted
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.table import Table
 
-    from .setup import Setup
+    from .assumptions import Setup
     from .trace import Trace
 
 __all__ = ["Line", "Report"]
@@ -94,7 +94,8 @@ class Report:
     @property
     def by_step(self) -> list[float]:
         """pJ of every time step."""
-        return [math.fsum(values) for values in zip(*self.step_pj.values(), strict=True)]
+        steps = zip(*self.step_pj.values(), strict=True)
+        return [math.fsum(values) for values in steps] or [0.0] * self.T
 
     @property
     def macs(self) -> float:
@@ -151,7 +152,7 @@ class Report:
         return plot(self, kind, ax)
 
     def to_json(self, path: str | PathLike[str]) -> Path:
-        """Write everything but the trace; :meth:`from_json` reads it back equal. Written whole or not at all."""
+        """Write everything but the trace, whole or not at all; :meth:`from_json` reads it back equal."""
         data = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "origin"}
         data["lines"] = [asdict(line) for line in self.lines]
         data["uncounted"] = [asdict(entry) for entry in self.uncounted]

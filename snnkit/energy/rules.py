@@ -63,7 +63,8 @@ class Op:
         nonzero_weights: whether a weight has no zero (remembered, so that it is counted once).
         notes: warnings that a rule wants reported.
         real: operands a and b are known to be real from earlier calls.
-        linear, inner: what the rule found out about the result, see :class:`Mark`.
+        linear, inner, result: what the rule found out about the result, see :class:`Mark`; ``result`` is
+            its ``declared``.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Op:
     real: tuple[bool, bool] = (False, False)
     notes: list[str] = field(default_factory=list)
     linear: Linear | None = None
+    result: Alphabet | None = None
     inner: tuple[tuple[int, ...], tuple[tuple[int, int], ...]] | None = None
 
     def tensor(self, *names: str) -> Tensor:
@@ -97,7 +99,16 @@ class Op:
         mark = self.marks.get(x)
         if mark is not None and mark.alphabet is not None:
             return mark.alphabet
-        return observe(x, mask)
+        seen = observe(x, mask)
+        if seen.kind == "empty" and mark is not None and mark.declared is not None:
+            return mark.declared
+        return seen
+
+    def declared(self, x: Any) -> Alphabet | None:
+        """What the layers before ``x`` can produce, if that is known and not real."""
+        mark = self.marks.get(x) if isinstance(x, Tensor) else None
+        known = None if mark is None else mark.alphabet or mark.declared
+        return known if known is not None and known.is_event else None
 
     def has_data(self) -> bool:
         """Any operand depends on the model input."""

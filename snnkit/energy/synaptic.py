@@ -82,7 +82,7 @@ def _convolution(op: Op) -> OpCount | object:
     groups = op.args.get("groups")
     if groups is None:
         groups = x.shape[1] // w.shape[1] if not transposed else 1
-    inner = ()
+    inner: tuple[tuple[int, int], ...] = ()
     mark = op.mark(x)
     if mark is not None and mark.inner is not None and mark.inner[0][-dims:] == x.shape[-dims:]:
         inner = mark.inner[1][-dims:]

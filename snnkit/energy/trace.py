@@ -134,6 +134,8 @@ def trace(
     ok = T is None or (isinstance(T, int) and not isinstance(T, bool) and T >= 1)
     require(ok, "trace.T", T, "an integer >= 1, or None to read it off the neurons")
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    if isinstance(model, nn.DataParallel):  # its threads cannot be observed
+        model = model.module
     lazy = [n for n, p in model.named_parameters() if nn.parameter.is_lazy(p)]
     require(not lazy, "trace.model", lazy, "initialised parameters", "Call the model once first.")
 
@@ -205,14 +207,16 @@ def _calls(inputs: Any, model: nn.Module) -> Iterator[tuple[tuple[Any, ...], dic
         return
     if isinstance(inputs, (str, bytes)) or not isinstance(inputs, Iterable):
         raise InputTypeError(
-            f"trace.inputs: got {type(inputs).__name__}, expected a tensor, a tuple, a dict, or an iterable of those."
+            f"trace.inputs: got {type(inputs).__name__}, expected a tensor, a tuple, a dict, "
+            "or an iterable of those."
         )
     for batch in inputs:
         if isinstance(batch, (list, tuple)):
             batch = _without_labels(tuple(batch), model)
         elif not isinstance(batch, (Tensor, Mapping)):
             raise InputTypeError(
-                f"trace.inputs: got a batch of type {type(batch).__name__}, expected tensors, tuples or dicts."
+                f"trace.inputs: got a batch of type {type(batch).__name__}, "
+                "expected tensors, tuples or dicts."
             )
         yield _one_call(batch)
 

@@ -26,13 +26,27 @@ from .guard import decomposed_recurrence
 from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
 from .provenance import Linear, Mark, Provenance, tensors_in
-from .rules import FREE, Op, OpCount, Rule, looks_like_matmul, rule_of
+from .rules import Op, OpCount, Rule, looks_like_matmul, rule_of
 
 __all__ = ["Tally", "Watch"]
 
 _SHAPED = frozenset(
-    """linear matmul __matmul__ __rmatmul__ mm bmm mv addmm baddbmm einsum tensordot bilinear
-    scaled_dot_product_attention multi_head_attention_forward""".split()
+    (
+        "linear",
+        "matmul",
+        "__matmul__",
+        "__rmatmul__",
+        "mm",
+        "bmm",
+        "mv",
+        "addmm",
+        "baddbmm",
+        "einsum",
+        "tensordot",
+        "bilinear",
+        "scaled_dot_product_attention",
+        "multi_head_attention_forward",
+    )
 )
 _DEVICES = ("cpu", "cuda")
 _RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
@@ -65,7 +79,7 @@ class _Operator:
 
 @dataclass(slots=True)
 class _Frame:
-    """A module that is being executed. ``covered``: 1 its pointwise work is priced as a neuron, 2 all of it."""
+    """A module in execution. ``covered``: 1 its pointwise work is priced as a neuron, 2 all of its work."""
 
     path: str
     covered: int
@@ -101,7 +115,8 @@ class Watch(TorchDispatchMode):
         self._specs = {m: self._spec(m, names[0]) for m, names in self.paths.items()}
         self._operators: dict[Any, _Operator] = {}
         self._real: dict[tuple[str, int], tuple[bool, bool]] = {}
-        self._nonzero: dict[tuple[int, int], bool] = {}
+        self._nonzero: dict[tuple[Any, ...], bool] = {}
+        self._parameters = {p.untyped_storage()._cdata for p in model.parameters()}
         self._stack: list[_Frame] = []
         self._busy = False
         self.call = ""
@@ -207,8 +222,9 @@ class Watch(TorchDispatchMode):
             elif seen.kind == "empty":
                 seen = declared
             mark = self.marks.get(y)
-            if mark is not None:
-                mark.alphabet = seen
+            if mark is not None and y.untyped_storage().nbytes() == y.numel() * y.element_size():
+                mark.alphabet = seen  # of the whole storage, not only of this view
+                mark.declared = declared
         count = OpCount("neuron", values, rows, shape, shape[2:], seen)
         self.ledger.add(path, "neuron", self._site(), count, spec)
 
@@ -249,16 +265,17 @@ class Watch(TorchDispatchMode):
             op = self._judge(operator, args, kwargs, out, data)
         if written:
             marks.overwrite(written, before)
-        if fresh and pointwise.keeps_alphabet(operator.name, args):
-            self._pass_on(inputs, before, fresh, copied=operator.free)
+        if fresh and pointwise.keeps_alphabet(operator.name, args, kwargs):
+            # of a pooling, the first result holds values, the second indices
+            self._pass_on(inputs, before, fresh if operator.free else fresh[:1], copied=operator.free)
         if not operator.free and (op is None or op.linear is None):
             for mark in before:
                 if mark is not None and mark.linear is not None:
                     mark.linear.used = True
-        if op is not None and (op.linear is not None or op.inner is not None):
+        if op is not None and (op.linear or op.inner or op.result):
             mark = next((m for t in tensors_in((out,)) if (m := marks.get(t)) is not None), None)
             if mark is not None:
-                mark.linear, mark.inner = op.linear, op.inner
+                mark.linear, mark.inner, mark.declared = op.linear, op.inner, op.result
 
     def _judge(self, operator: _Operator, args: Any, kwargs: Any, out: Any, data: bool) -> Op | None:
         """Apply the rule of an operation, if it is to be counted at all."""
@@ -274,6 +291,10 @@ class Watch(TorchDispatchMode):
             elements = sum(t.numel() for t in tensors_in((out,)))
             if elements or hidden:
                 self._uncounted(frame.path, operator.name, elements, "no counting rule", hidden)
+            return None
+        if operator.synaptic and any(t.layout != torch.strided for t in tensors_in(args)):
+            elements = sum(t.numel() for t in tensors_in((out,)))
+            self._uncounted(frame.path, operator.name, elements, "an operand is not a dense tensor", True)
             return None
         names = dict(operator.arguments)
         names.update(zip((n for n, _ in operator.arguments), args, strict=False))
@@ -298,17 +319,20 @@ class Watch(TorchDispatchMode):
         self, inputs: list[Tensor], before: list[Mark | None], fresh: list[Mark], *, copied: bool
     ) -> None:
         """Results have the alphabet of their sources; mere copies also stay foldable as those."""
-        total: Alphabet | None = EMPTY
+        exact: Alphabet | None = EMPTY
+        declared: Alphabet | None = EMPTY
         linear: Linear | None = Linear(True) if before and copied else None
         for tensor, mark in zip(inputs, before, strict=True):
             known = BINARY if tensor.dtype == torch.bool else mark.alphabet if mark is not None else None
-            total = None if known is None or total is None else total | known
+            possible = known or (mark.declared if mark is not None else None)
+            exact = None if known is None or exact is None else exact | known
+            declared = None if possible is None or declared is None else declared | possible
             if mark is None or mark.linear is None or mark.linear.used:
                 linear = None
             elif linear is not None:
                 linear.bias = linear.bias and mark.linear.bias
         for mark in fresh:
-            mark.alphabet, mark.linear = total, linear
+            mark.alphabet, mark.declared, mark.linear = exact, declared, linear
 
     def _uncounted(self, path: str, op: str, elements: int, reason: str, matmul: bool = False) -> None:
         tally = self.tally.setdefault((path, op), Tally(reason, matmul))
@@ -316,18 +340,19 @@ class Watch(TorchDispatchMode):
         tally.elements += elements
 
     def _has_no_zero(self, weight: Tensor) -> bool:
-        key = None
-        if not weight.is_inference():
-            key = (weight.untyped_storage()._cdata, weight._version)
-        known = None if key is None or not self.marks.is_weight(weight) else self._nonzero.get(key)
+        """Remembered for parameters; weights computed on the way are looked at every time."""
+        storage = weight.untyped_storage()._cdata
+        fixed = storage in self._parameters and not weight.is_inference()
+        key = (storage, weight._version, weight.storage_offset(), tuple(weight.shape)) if fixed else None
+        known = None if key is None else self._nonzero.get(key)
         if known is None:
             known = weight.numel() == 0 or bool(indicator(weight).min())
-            if key is not None and isinstance(weight, nn.Parameter):
+            if key is not None:
                 self._nonzero[key] = known
         return known
 
     def _site(self) -> int:
-        """Identifies the place in the code, all callers included: repeated calls from one place are a loop."""
+        """Identifies the place in the code with all callers: repeated calls from one place are a loop."""
         places = []
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame is not self._bottom:
@@ -360,8 +385,8 @@ class _Functions(TorchFunctionMode):
         if name not in _SHAPED:
             return func(*args, **kwargs)
         before = watch.call, watch.shape
-        shapes = [t.shape for t in tensors_in((args, kwargs))]
-        watch.call, watch.shape = name, tuple(max(shapes, key=len)) if shapes else None
+        shapes: list[tuple[int, ...]] = [tuple(t.shape) for t in tensors_in((args, kwargs))]
+        watch.call, watch.shape = name, max(shapes, key=len, default=None)
         try:
             return func(*args, **kwargs)
         finally:

@@ -238,6 +238,6 @@ def test_sample_recordings(recordings):
     cropped = NMNIST(recordings / "nmnist_mini", T=6).tensors()[0]
     assert 0.99 < (cropped.sum() / frames.sum()).item() < 1
     train, held = holdout(data)
-    assert (len(train), len(held)) == (637, 163)
+    assert (len(train), len(held)) == (635, 165)
     assert len(NMNIST(recordings / "nmnist_mini", "test")) == 40
     assert isinstance(data.events(0), Events)

@@ -147,11 +147,14 @@ def test_a_static_stem_belongs_to_the_first_step_and_a_head_to_the_last():
             return self.head(self.mid(self.fire(x)).mean(0))
 
     result = trace(Static(), torch.randn(B, 6))
-    per_step = {path: [c.dense for c in next(r for r in result.records if r.path == path and r.kind == "weight").counts()]
-                for path in ("stem", "mid", "head")}  # fmt: skip
+    layers = {r.path: r for r in result.records if r.kind == "weight"}
+    per_step = {path: [c.dense for c in record.counts()] for path, record in layers.items()}
     assert per_step == {"stem": [B * 36, 0, 0, 0], "mid": [B * 36] * T, "head": [0, 0, 0, B * 12]}
-    once = {r.path: r.executions for r in result.records if r.kind == "weight"}
-    assert once == {"stem": B, "mid": B * T, "head": B}
+    assert {path: record.executions for path, record in layers.items()} == {
+        "stem": B,
+        "mid": B * T,
+        "head": B,
+    }
 
 
 def test_batches_are_streamed_and_equal_one_batch():
@@ -210,3 +213,45 @@ def test_a_module_used_at_two_places_inside_per_step_loops():
     hidden = net.fire(F.linear(x, net.fc.weight))
     expected = [6 * int(x_t.sum() + h_t.sum()) for x_t, h_t in zip(x, hidden, strict=True)]
     assert [c.sop for c in trace(net, x).by_step] == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_chunks_of_steps_agree_with_one_call(size):
+    class Chunked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = Net("fold", 7)
+
+        def forward(self, x):
+            return torch.cat([self.net(part) for part in x.split(size)])
+
+    x = events(T, B, 2, 8, 8)
+    whole, parts = trace(Net("fold", 7), x, T=T), trace(Chunked(), x, T=T)
+    for a, b in zip(whole.by_step, parts.by_step, strict=True):
+        assert [getattr(a, f) for f in FIELDS] == [getattr(b, f) for f in FIELDS]
+    assert not parts.warnings
+
+
+def test_sequences_of_different_length():
+    net = Net("fold", 4)
+    result = trace(net, [events(T, B, 2, 8, 8), events(2, B, 2, 8, 8)])
+    assert (result.T, result.samples) == (T, 2 * B)
+    assert [s.neuron_steps for s in result.by_step] == [2 * B * 148] * 2 + [B * 148] * 2
+    assert any("2 to 4 steps" in w for w in result.warnings)
+
+
+def test_constant_tensors_shaped_like_data_are_no_data():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Linear(5, 5, bias=False)
+
+        def forward(self, x):
+            h = torch.zeros_like(x[0])
+            for x_t in x:
+                h = ((self.w(h) + x_t) > 0.5).to(x.dtype)
+            return h / torch.full_like(h, 2.0)
+
+    result = trace(Recurrent(), events(T, B, 5), T=T)
+    assert result.by_layer["w"].dense == T * B * 25  # the first product with zeros runs too
+    assert not result.uncounted

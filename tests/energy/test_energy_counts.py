@@ -188,8 +188,8 @@ def test_product_of_activations_equals_brute_force(seed):
     b = spikes(rng, *lead, k, n, kind=rng.choice(["binary", "integer", "real"]))
     expected = dict.fromkeys(["dense", "pairs_a", "pairs_b", "pairs_ab"], 0)
     for mats in zip(a.reshape(-1, m, k).tolist(), b.reshape(-1, k, n).tolist(), strict=True):
-        for i, j, l in itertools.product(range(m), range(k), range(n)):
-            x, y = mats[0][i][j], mats[1][j][l]
+        for i, j, h in itertools.product(range(m), range(k), range(n)):
+            x, y = mats[0][i][j], mats[1][j][h]
             expected["dense"] += 1
             expected["pairs_a"] += x != 0
             expected["pairs_b"] += y != 0

@@ -7,6 +7,7 @@ that potentials meet the threshold exactly.
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ import torch
 from helpers import relative_error, same_bits, step_loop
 from torch import Tensor, nn
 
-from snnkit.neurons import LIF, LIFState
+from snnkit.kernels import LIFDynamics, lif, scan
+from snnkit.neurons import LIF, LIFState, lif_step
 from snnkit.surrogate import SURROGATES
 
 CASES, PER_TEST = 1000, 50
@@ -82,6 +84,35 @@ def test_equals_the_step_loop(block: int) -> None:
         names = ["x", "v0", *(name for name, _ in neuron.named_parameters())]
         for name, a, b in zip(names, fast[2], slow[2], strict=True):
             assert relative_error(a, b) < 1e-9, f"d/d{name}, {where}"
+
+
+@pytest.mark.parametrize("decay_input", [True, False])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)], ids=str)
+@pytest.mark.parametrize(
+    ("arithmetic", "value"), [("divide", 2.5), ("multiply", 0.4), ("euler", 0.4), ("decay", 0.6)]
+)
+def test_tensor_leaks_of_every_arithmetic(
+    arithmetic: Any, value: float, shape: tuple[int, ...], decay_input: bool
+) -> None:
+    """The kernel itself takes a learned tau, rate or decay; ``learn_tau`` uses one of them only."""
+    d = LIF(v_rest=0.1, v_reset=-0.2).dynamics._replace(arithmetic=arithmetic, decay_input=decay_input)
+    x, v0 = torch.randn(6, 2, 3, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
+    weights, results = torch.randn_like(x), []
+    for fast in (True, False):
+        leak = torch.full(shape, value, dtype=torch.float64, requires_grad=True)
+        threshold = torch.full(shape, 0.8, dtype=torch.float64, requires_grad=True)
+        if fast:
+            s, v = lif(x, v0, leak, threshold, d)
+        else:
+            s, v = scan(partial(_step, leak=leak, threshold=threshold, d=d), x, v0)
+        ((s * weights).sum() + v.sum()).backward()
+        results.append((s.detach(), v.detach(), leak.grad, threshold.grad))
+    for a, b in zip(*results, strict=True):
+        assert relative_error(a, b) < 1e-12
+
+
+def _step(x: Tensor, v: Tensor, *, leak: Tensor, threshold: Tensor, d: LIFDynamics) -> tuple[Tensor, Tensor]:
+    return lif_step(x, v, leak, threshold, d)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -65,7 +65,8 @@ class Setup:
         price = self.op(name, *bits)
         if price is None:
             raise ConfigError(
-                f"hardware {self.profile.id!r} has no {self.arithmetic} {name} of {' x '.join(map(str, bits))} bits. "
+                f"hardware {self.profile.id!r} has no {self.arithmetic} {name} of "
+                f"{' x '.join(map(str, bits))} bits. "
                 'Choose other widths, arithmetic="int", or another profile.'
             )
         return price
@@ -79,12 +80,16 @@ class Setup:
             f"{self.arithmetic} arithmetic, weights {self.weight_bits}, activations {self.act_bits}, "
             f"states {self.state_bits} bits; AC {self.ac:.4g} pJ, MAC {self.mac():.4g} pJ",
         ]
-        widths = [("mul", self.act_bits, self.weight_bits), ("add", self.state_bits)]
-        if any((found := p.price(n, self.arithmetic, *bits)) and found[1] for n, *bits in widths):
+        used = (
+            p.price("mul", self.arithmetic, self.act_bits, self.weight_bits),
+            p.price("add", self.arithmetic, self.state_bits),
+        )
+        if any(price is not None and price[1] for price in used):
             lines.append("prices below the narrowest published width are extrapolated")
         if self.kind == "snn":
             lines += [
-                f"padding: {self.padding}; real operands {'skip zeros' if self.zero_skip else 'compute every slot'}",
+                f"padding: {self.padding}; real operands "
+                + ("skip zeros" if self.zero_skip else "compute every slot"),
                 f"integer operands: {self.multilevel}"
                 + (f" up to {self.unroll_levels} levels" if self.multilevel == "unroll" else "")
                 + f"; products of two activations: {self.spike_matmul}",

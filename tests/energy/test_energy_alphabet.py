@@ -1,0 +1,162 @@
+"""Which values count as spikes, and who has the last word: the values, not the declaration."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from snnkit.energy import NeuronCost, trace
+from snnkit.energy.alphabet import BINARY, EMPTY, REAL, Alphabet, observe
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "unit", "levels"),
+    [
+        ([0, 1, 1, 0], "binary", 1, 1),
+        ([0, 0.3, 0.3], "scaled binary", 0.3, 1),
+        ([-2, 0, 2], "ternary", 2, 1),
+        ([0, 1, 2, 4], "integer", 1, 4),
+        ([0, 1 / 9, 5 / 9, 1], "integer", 1 / 9, 9),
+        ([0, -0.5, 1.5], "integer", 0.5, 3),
+        ([0, 0.1234, 0.7771, 0.3137, 0.8713, 0.9241, 1.0], "real", 0, 0),
+        ([0, 1, 300], "real", 0, 0),
+        ([0, 1, float("nan")], "real", 0, 0),
+        ([0, 1, float("inf")], "real", 0, 0),
+        ([0, 0], "empty", 0, 0),
+        ([], "empty", 0, 0),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_alphabets(values, name, unit, levels, dtype):
+    seen = observe(torch.tensor(values, dtype=dtype))
+    assert seen.name == name
+    assert seen.levels == levels
+    assert seen.unit == pytest.approx(unit, rel=2e-3)
+
+
+def test_averages_of_spikes_are_integers_in_bfloat16_and_noise_is_not():
+    spikes = (torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(0)) < 0.4).float()
+    pooled = F.avg_pool2d(spikes, 3)
+    for dtype in (torch.float32, torch.bfloat16):
+        seen = observe(pooled.to(dtype))
+        assert seen.is_event
+        assert seen.levels <= 9
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        assert observe(torch.randn(40, generator=torch.Generator().manual_seed(0)).to(dtype)) == REAL
+        assert observe(torch.randn(200, 200).to(dtype)) == REAL
+
+
+def test_bool_is_binary_and_images_are_not():
+    assert observe(torch.zeros(3, dtype=torch.bool)) == BINARY
+    image = torch.arange(256, dtype=torch.uint8)
+    assert observe(image).levels == 255
+    assert observe(image / 255).levels == 255
+
+
+def test_union_of_alphabets():
+    two, third = Alphabet("uniform", 2.0, 1), Alphabet("uniform", 3.0, 1)
+    assert two | third == Alphabet("uniform", 1.0, 3)
+    assert (EMPTY | two, two | EMPTY, two | REAL, two | two) == (two, two, REAL, two)
+    assert BINARY | Alphabet("uniform", 1.0, 1, signed=True) == Alphabet("uniform", 1.0, 1, signed=True)
+    assert BINARY | Alphabet("uniform", 2**0.5, 1) == REAL
+    assert BINARY | Alphabet("uniform", 300.0, 1) == REAL
+
+
+def test_an_all_zero_batch_makes_no_layer_spiking():
+    fc, x = nn.Linear(6, 4), torch.randn(5, 6)
+    for batches in ([x, x * 0], [x * 0, x], [x * 0]):
+        result = trace(fc, batches)
+        assert result.records[0].a.name == ("real" if any(b.any() for b in batches) else "empty")
+
+
+class Declared(nn.Module):
+    def __init__(self, levels, scale=1.0, cost=True):
+        super().__init__()
+        self.spike_levels, self.scale, self.cost = levels, scale, cost
+
+    def energy_ops(self):
+        if not self.cost:
+            raise TypeError("no costs declared")
+        return NeuronCost(mul=1, add=1, cmp=1, state_words=1)
+
+    def forward(self, x):
+        return (x * self.scale).round().clamp(0, 4)
+
+
+def test_a_silent_spiking_layer_stays_spiking():
+    net = nn.Sequential(
+        Declared(1), nn.Flatten(0, 1), nn.MaxPool1d(2), nn.Unflatten(0, (2, 3)), nn.Linear(3, 2)
+    )
+    result = trace(net, torch.full((2, 3, 1, 6), -1.0))
+    assert next(r for r in result.records if r.path == "4").a.name == "binary"
+
+
+class Silent(nn.Module):
+    """Two silent spiking branches that are added, masked or averaged before a weight layer."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.a, self.b, self.fc = how, Declared(1), Declared(1), nn.Linear(6, 2)
+
+    def forward(self, x):
+        a, b = self.a(x), self.b(x - 1)
+        joined = {
+            "add": a + b,
+            "mask": a * b,
+            "mean": torch.stack([a, b]).mean(0),
+            "cat": torch.cat([a, b], 1),
+        }
+        return self.fc(joined[self.how])
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "levels"),
+    [("add", "integer", 2), ("mask", "binary", 1), ("mean", "integer", 2), ("cat", "binary", 1)],
+)
+def test_what_silent_layers_can_produce_is_known(how, name, levels):
+    result = trace(Silent(how), torch.full((2, 3, 6), -1.0))
+    seen = next(r for r in result.records if r.path == "fc").a
+    assert (seen.name, seen.levels) == (name, levels)
+
+
+def test_observation_beats_what_a_sum_of_spikes_could_be():
+    net, x = Silent("add"), torch.tensor([0.0, 1, 0, 1, 0, 1]).expand(2, 3, 6)
+    assert next(r for r in trace(net, x).records if r.path == "fc").a.name == "binary"
+
+
+def test_a_neuron_output_that_shares_memory_with_its_state_taints_nothing():
+    class Both(Declared):
+        def forward(self, x):
+            self_state = torch.stack([(x > 0).to(x.dtype), x])
+            self.membrane = self_state[1]
+            return self_state[0]
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.neuron, self.fc = Both(1), nn.Linear(6, 2, bias=False)
+
+        def forward(self, x):
+            self.neuron(x)
+            return self.fc(self.neuron.membrane)
+
+    x = torch.randn(2, 3, 6)
+    record = next(r for r in trace(Net(), x).records if r.path == "fc")
+    assert (record.a, record.total("sop")) == (REAL, 2 * x.numel())
+
+
+def test_a_neuron_that_breaks_its_declaration_is_reported():
+    net = nn.Sequential(Declared(1), nn.Linear(6, 2))
+    result = trace(net, torch.full((2, 3, 6), 3.0).cumsum(-1))
+    assert any(w.startswith("0: the neuron declares levels = 1") for w in result.warnings)
+    assert next(r for r in result.records if r.path == "1").a.name == "integer"
+    assert not trace(nn.Sequential(Declared(4), nn.Linear(6, 2)), torch.rand(2, 3, 6) * 4).warnings
+
+
+def test_a_neuron_without_costs_is_counted_as_ordinary_operations():
+    result = trace(nn.Sequential(Declared(1, cost=False)), torch.rand(2, 3, 6))
+    assert any("energy_ops() failed" in w for w in result.warnings)
+    assert result.total.neuron_steps == 0
+    assert result.total.cmps == 2 * 36

@@ -1,0 +1,113 @@
+"""Files, tables and pictures of a report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import stat
+
+import pytest
+
+from snnkit.energy import Report, price
+from snnkit.errors import ConfigError, FormatError
+
+
+def test_json_round_trip(tmp_path, tiny):
+    for report in (price(tiny), price(tiny).counterpart("qann")):
+        path = report.to_json(tmp_path / "r.json")
+        again = Report.from_json(path)
+        assert again == report
+        assert again.total_pj == report.total_pj
+        assert again.by_step == report.by_step
+        with pytest.raises(ConfigError, match="no counts"):
+            again.counterpart("ann")
+    assert json.loads(path.read_text())["schema"] == "snnkit-energy-1"
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.pop("schema"),
+        lambda d: d.pop("lines"),
+        lambda d: d["lines"][0].pop("pj"),
+        lambda d: d["lines"][0].update(pj="x"),
+        lambda d: d["lines"][0].update(pj=1e9),
+        lambda d: d.update(step_pj=[1]),
+        lambda d: d.update(surprise=1),
+        lambda d: d.update(warnings=3),
+    ],
+)
+def test_altered_json(tmp_path, tiny, change):
+    path = price(tiny).to_json(tmp_path / "r.json")
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(FormatError):
+        Report.from_json(path)
+
+
+def test_unreadable_json(tmp_path):
+    path = tmp_path / "r.json"
+    for data in (b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000):
+        path.write_bytes(data)
+        with pytest.raises(FormatError):
+            Report.from_json(path)
+    with pytest.raises(FormatError):
+        Report.from_json(tmp_path / "missing.json")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, tiny, monkeypatch):
+    path = price(tiny).to_json(tmp_path / "r.json")
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        price(tiny, "45nm-int8").to_json(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_csv_has_one_row_per_layer_and_term(tmp_path, tiny):
+    report = price(tiny)
+    with open(report.to_csv(tmp_path / "r.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(report.lines)
+    assert math.fsum(float(r["pj"]) for r in rows) == pytest.approx(report.total_pj)
+    assert {r["layer"]: r["input"] for r in rows} == {"fc1": "binary", "fire": "", "fc2": "binary"}
+    assert all(float(r["count"]) * float(r["unit_pj"]) == pytest.approx(float(r["pj"])) for r in rows)
+
+
+def test_table(tiny):
+    from rich.console import Console
+
+    report = price(tiny)
+    console = Console(width=160, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(report.to_table(report.counterpart("ann"), report.counterpart("qann")))
+    console.file.close()
+    text = console.export_text()
+    for word in ("fc1", "binary", "SNN", "QANN", "100.0 %", "556.6 pJ", "T = 2"):
+        assert word in text
+
+
+@pytest.mark.parametrize("kind", ["layers", "terms", "steps"])
+def test_plots(tmp_path, tiny, kind):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    report = price(tiny)
+    ax = report.plot(kind)
+    widths = [p.get_height() if kind == "steps" else p.get_width() for p in ax.patches]
+    assert sum(widths) == pytest.approx(report.total_pj)
+    ax.figure.savefig(tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_size > 5000
+    _, mine = plt.subplots()
+    assert report.plot(kind, ax=mine) is mine
+    plt.close("all")
+    with pytest.raises(ConfigError, match="kind"):
+        report.plot("pie")
+    plt.close("all")
