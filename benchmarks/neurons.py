@@ -69,7 +69,9 @@ def job(layer: Callable[[Tensor], Tensor], x: Tensor, backward: bool) -> Callabl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/neurons.json"))
     args = parser.parse_args()
@@ -81,7 +83,7 @@ def main() -> None:
         x = torch.randn(steps, neurons) + 0.5
         for name, layer in others.items():
             same = (layer(x) == ours(x[:, None])[:, 0]).float().mean().item()
-            if name == "spikingjelly" and same < 1 or same < 0.9999:
+            if (name == "spikingjelly" and same < 1) or same < 0.9999:
                 raise SystemExit(f"{name}: only {same:.6f} of the spikes agree; not timed")
         for backward in (False, True):
             mine = job(lambda z: ours(z[:, None])[:, 0], x, backward)
@@ -107,7 +109,9 @@ def main() -> None:
                     },
                 }
             )
-    table = Table("T", "N", "pass", "ours, ns", *(f"{n} / ours" for n in others), title="LIF, 1 thread, CPU time")
+    table = Table(
+        "T", "N", "pass", "ours, ns", *(f"{n} / ours" for n in others), title="LIF, 1 thread, CPU time"
+    )
     for row in rows:
         cells = [f"{row[n]['median']:.1f} ({row[n]['min']:.1f} to {row[n]['max']:.1f})" for n in others]
         table.add_row(str(row["T"]), f"{row['N']:,}", row["pass"], f"{row['ns_per_neuron_step']:.2f}", *cells)

@@ -16,7 +16,7 @@ net = nn.Sequential(
     snnkit.PerStep(nn.Flatten(), nn.Linear(16 * 64, 10)),
 )
 optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3)
-for epoch in range(8):
+for _ in range(8):
     for batch in torch.randperm(len(labels)).split(64):
         loss = F.cross_entropy(net(frames[batch].transpose(0, 1)).mean(0), labels[batch])
         optimizer.zero_grad()

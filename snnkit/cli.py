@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import __version__
 from .errors import SnnkitError, UnknownNameError
@@ -81,8 +82,12 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--model", help="registered model with fresh weights (its rates mean little)")
     energy.add_argument("--data", help="data set name or folder (default: that of the model, else digits)")
     energy.add_argument("--samples", type=int, default=64, help="test samples to trace (default: 64)")
-    energy.add_argument("--hardware", default="45nm-fp32", help="profile name or TOML file (default: 45nm-fp32)")
-    energy.add_argument("--compare", default="ann,qann", help="twins, of ann and qann (default: both; '' for none)")
+    energy.add_argument(
+        "--hardware", default="45nm-fp32", help="profile name or TOML file (default: 45nm-fp32)"
+    )
+    energy.add_argument(
+        "--compare", default="ann,qann", help="twins, of ann and qann (default: both; '' for none)"
+    )
     energy.add_argument("--json", metavar="FILE", help="write the report as JSON")
     energy.add_argument("--csv", metavar="FILE", help="write one row per layer and term")
     energy.add_argument("--plot", metavar="FILE", help="write a picture of the energy per layer")
@@ -139,7 +144,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 def _energy(args: argparse.Namespace) -> None:
     from .train.bill import energy_bill
 
-    twins = tuple(t for t in args.compare.split(",") if t)
+    twins: Any = [twin for twin in args.compare.split(",") if twin]
     for twin in twins:
         if twin not in ("ann", "qann"):
             raise UnknownNameError(f"--compare: unknown twin {twin!r}{closest(twin, ('ann', 'qann'))}")
@@ -229,5 +234,7 @@ def _info(args: argparse.Namespace) -> None:
     if torch.backends.mps.is_available():
         devices.append("mps")
     table.add_row("devices", ", ".join(devices))
-    table.add_row("neuron backend", "eager: in-place torch operations, hand-written backward; checked step by step")
+    table.add_row(
+        "neuron backend", "eager: in-place torch operations, hand-written backward; checked step by step"
+    )
     Console().print(table)

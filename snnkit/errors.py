@@ -142,17 +142,16 @@ class MissingDependencyError(SnnkitError, ImportError):
     """An optional package is needed. The message holds the install line."""
 
     def __init__(self, package: str, *, extra: str, purpose: str) -> None:
-        self.package, self.extra = package, extra
+        self.package, self.extra, self.purpose = package, extra, purpose
         super().__init__(f'{purpose} needs {package}: pip install "snnkit[{extra}]"')
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self)._again, (self.package, self.extra, str(self))
+        return _missing_dependency, (self.package, self.extra, self.purpose)
 
-    @classmethod
-    def _again(cls, package: str, extra: str, message: str) -> MissingDependencyError:
-        error = cls(package, extra=extra, purpose="")
-        error.args = (message,)
-        return error
+
+def _missing_dependency(package: str, extra: str, purpose: str) -> MissingDependencyError:
+    """Rebuild a MissingDependencyError in another process."""
+    return MissingDependencyError(package, extra=extra, purpose=purpose)
 
 
 class BackendError(SnnkitError, RuntimeError):

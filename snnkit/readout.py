@@ -21,7 +21,7 @@ READOUTS: Registry = Registry("read-out")
 
 
 class Readout(Stateful):
-    """Base: ``x [T, B, K] -> [B, K]``. T = 0 without a state has no answer and raises ShapeError."""
+    """Base: ``x [T, B, K] -> [B, K]``. What T = 0 without a state answers is said by each read-out."""
 
     State: type
 

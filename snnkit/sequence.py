@@ -19,21 +19,35 @@ parameters only, start fresh at every call, and take and return their state in `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .errors import DeviceError, DTypeError, InputTypeError, ShapeError, StateShapeError, StreamError, quote
+from .errors import (
+    DeviceError,
+    DTypeError,
+    InputTypeError,
+    NumericsError,
+    ShapeError,
+    StateShapeError,
+    StreamError,
+    quote,
+)
 
 __all__ = [
     "Stateful",
     "StreamSession",
     "as_sequence",
+    "check_finite",
+    "check_numerics",
     "check_state",
+    "checks_numerics",
     "fold",
+    "in_transform",
     "per_step",
     "state_dtype",
     "stream",
@@ -76,6 +90,11 @@ def per_step(layer: Callable[..., Tensor], *xs: Tensor, training: bool | None = 
     if training or steps == 0 or torch.compiler.is_compiling():
         return unfold(layer(*(fold(x) for x in xs)), steps, batch)
     return torch.stack([layer(*step) for step in zip(*(x.unbind(0) for x in xs), strict=True)])
+
+
+def in_transform() -> bool:
+    """Whether a ``torch.func`` transform (vmap, grad, jvp, ...) is running, which kernels do not support."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def state_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -131,6 +150,51 @@ def check_state(state: State, like: State, where: str) -> None:
                 f"{where}: state {name} is on {given.device}, the input on {wanted.device}. "
                 f"Move one of them with .to(...). {fix}"
             )
+
+
+_checking: ContextVar[bool] = ContextVar("snnkit_check_numerics", default=False)
+
+
+@contextmanager
+def check_numerics() -> Iterator[None]:
+    """Look for NaN and Inf in the input of every neuron and model, and raise where they first appear.
+
+    Costs one reduction per neuron layer; meant for finding the source of a NaN.
+
+    Example:
+        >>> with snnkit.sequence.check_numerics():
+        ...     spikes = snnkit.LIF()(torch.rand(4, 1, 3))
+    """
+    token = _checking.set(True)
+    try:
+        yield
+    finally:
+        _checking.reset(token)
+
+
+def checks_numerics(x: Tensor | None = None) -> bool:
+    """Whether to look for NaN now: inside :func:`check_numerics`, and for ``x`` on the CPU always."""
+    if torch.compiler.is_compiling() or in_transform():
+        return False
+    return _checking.get() or (x is not None and x.device.type == "cpu")
+
+
+def check_finite(x: Tensor, where: str) -> None:
+    """Refuse NaN and Inf in ``x [T, ...]``.
+
+    Raises:
+        NumericsError: with first step, number, and the range of the finite values.
+    """
+    finite = torch.isfinite(x)
+    if bool(finite.all()):
+        return
+    step = int((~finite).flatten(1).any(1).int().argmax()) if x.ndim > 1 else 0
+    rest = x[finite]
+    span = f"{rest.min().item():g} to {rest.max().item():g}" if rest.numel() else "none"
+    raise NumericsError(
+        f"{where}: {int((~finite).sum())} NaN or Inf of {x.numel()} values, first at step {step}; finite "
+        f"values: {span}. Expected finite input; clean it with torch.nan_to_num, or find its source."
+    )
 
 
 class Stateful(nn.Module):

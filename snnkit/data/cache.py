@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FormatError, LimitError, quote
+from ..errors import FormatError, InputTypeError, LimitError, quote
 from ..files import write_atomically
 from .limits import LIMITS
 
@@ -35,7 +35,9 @@ class CacheWarning(UserWarning):
 
 
 def cache_folder(folder: str | os.PathLike[str] | None = None) -> Path:
-    """``folder``, else ``$SNNKIT_CACHE``, else ``~/.cache/snnkit``."""
+    """``folder``, else ``$SNNKIT_CACHE``, else ``~/.cache/snnkit``. Raises InputTypeError: not a path."""
+    if folder is not None and not isinstance(folder, str | os.PathLike):
+        raise InputTypeError(f"cache_dir: got {type(folder).__name__} {quote(folder)}, expected a path.")
     return Path(folder or os.environ.get("SNNKIT_CACHE") or Path.home() / ".cache" / "snnkit").expanduser()
 
 

@@ -45,8 +45,8 @@ class DigitsEvents(EventDataset):
     Images: UCI optical digits, 8x8 with values 0..16, as ``sklearn.datasets.load_digits`` has them.
     Train is index 0..1436, test the remaining 360. Motion: :mod:`snnkit.data.saccades`; camera:
     :mod:`snnkit.data.simulator`. A recording lasts 315 ms and has about 590 events on 16x16, 4260 on
-    34x34. A logistic regression on log counts in six time bins has 91 % test accuracy on 16x16, one on
-    the pixels of the images 90 %.
+    34x34. A logistic regression on log(1 + count) in six time bins has 92 to 94 % test accuracy on
+    16x16, depending on seed and regularisation.
 
     Args:
         split: "train" or "test".
@@ -86,13 +86,12 @@ class DigitsEvents(EventDataset):
         cache_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         require(split in ("train", "test"), "DigitsEvents.split", split, "'train' or 'test'")
-        require(size in _SETTINGS, "DigitsEvents.size", size, "16 or 34")
+        require(isinstance(size, int) and size in _SETTINGS, "DigitsEvents.size", size, "16 or 34")
         ok = isinstance(dt_us, int) and dt_us >= 100 and MOVE_US % dt_us == 0
         require(ok, "DigitsEvents.dt_us", dt_us, f"an int >= 100 that divides {MOVE_US}", "Use 1000 or 5000.")
         require(isinstance(noise, bool), "DigitsEvents.noise", noise, "a bool")
         camera = Camera(threshold, threshold_sigma, seed=seed, **(_NOISE if noise else {}))
-        constants = {name: float(v) if isinstance(v, float) else v for name, v in asdict(camera).items()}
-        name = key({"procedure": _PROCEDURE, "size": int(size), "dt_us": dt_us, **constants})
+        name = key({"procedure": _PROCEDURE, "size": size, "dt_us": dt_us, **asdict(camera)})
         path = cache_folder(cache_dir) / f"digits_{name}.npz"
         arrays = cached(path, lambda: _build(size, dt_us, camera))
 

@@ -106,11 +106,25 @@ def _count(op: Op, **values: int) -> OpCount | object:
     return OpCount("pointwise", dict(values), math.prod(shape[:2]), shape, shape[2:])
 
 
+def _folded_bias(op: Op, linear: Linear) -> OpCount | object:
+    """One addition per element, paid by the weight layer."""
+    answer = _count(op, bias_add=next(tensors_in((op.out,))).numel())
+    if isinstance(answer, OpCount):
+        answer.path = linear.path
+    return answer
+
+
 def _per_row(op: Op, x: Tensor, adds: Tensor, dense: int, muls: int) -> OpCount:
     """Data dependent additions, one number for every pair of indices of the first two axes of ``x``."""
     rows = math.prod(x.shape[:2])
     values: dict[str, Tensor | int] = {"adds": adds.reshape(rows), "dense_adds": dense, "muls": muls}
     return OpCount("pointwise", values, rows, tuple(x.shape), tuple(x.shape[2:]))
+
+
+def _silent_or_spikes(op: Op, x: Tensor) -> bool:
+    """Additions are driven by events; without any there is nothing to add."""
+    alphabet = op.alphabet(x)
+    return alphabet.is_spike or alphabet.kind == "empty"
 
 
 def _number(constant: Any) -> float:
@@ -139,8 +153,8 @@ def _add(op: Op) -> OpCount | object:
     for one, other in ((x, y), (y, x)):
         linear = _linear_output(op, one)
         if linear is not None and not op.is_data(other) and op.out.numel() == one.numel():
-            op.linear = Linear(True)
-            return _count(op, bias_add=op.out.numel())
+            op.linear = Linear(linear.path, True)
+            return _folded_bias(op, linear)
     a, b = op.declared(x), op.declared(y)
     alpha = op.args.get("alpha", 1)
     if a is not None and b is not None and alpha == 1:
@@ -161,7 +175,7 @@ def _mul(op: Op) -> OpCount | object:
         data, constant = (x, y) if op.is_data(x) else (y, x)
         linear = _linear_output(op, data)
         if linear is not None and size == data.numel():
-            op.linear = Linear(linear.bias)
+            op.linear = Linear(linear.path, linear.bias)
             return FREE
         factor = _number(constant)
         known = op.declared(data)
@@ -189,8 +203,8 @@ def _batch_norm(op: Op) -> OpCount | object:
     if linear is None:
         op.notes.append("a batch norm cannot be folded into a weight layer before it: priced per element")
         return _count(op, muls=x.numel(), adds=x.numel())
-    op.linear = Linear(True)
-    return FREE if linear.bias else _count(op, bias_add=x.numel())
+    op.linear = Linear(linear.path, True)
+    return FREE if linear.bias else _folded_bias(op, linear)
 
 
 @rule("sum", "mean", "cumsum", "cumsum_")
@@ -205,7 +219,7 @@ def _sum(op: Op) -> OpCount | object:
     if known is not None:
         op.result = known.total(size, 1 / size if op.name == "mean" else 1.0)
     muls = out.numel() if op.name == "mean" and not _power_of_two(size) else 0
-    if x.ndim > 2 and op.alphabet(x).is_spike:
+    if x.ndim > 2 and _silent_or_spikes(op, x):
         events = x.ne(0).flatten(2).sum(2, dtype=torch.float64)
         return _per_row(op, x, events, x.numel() - out.numel(), muls)
     return _count(op, adds=x.numel() - out.numel(), muls=muls)
@@ -252,7 +266,7 @@ def _window_sums(op: Op, x: Tensor, reach: Tensor, muls: int) -> OpCount | objec
     """Additions over windows that cover position i ``reach[i]`` times."""
     maps = x.reshape(-1, reach.numel())
     dense = maps.shape[0] * int(reach.sum()) - op.out.numel()
-    if op.alphabet(x).is_spike:
+    if _silent_or_spikes(op, x):
         events = maps.ne(0).double() @ reach.double().to(x.device)
         return _per_row(op, x, events.reshape(math.prod(x.shape[:2]), -1).sum(1), dense, muls)
     return _count(op, adds=dense, muls=muls)

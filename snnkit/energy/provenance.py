@@ -15,21 +15,21 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from .alphabet import Alphabet
 
-__all__ = ["Linear", "Mark", "Provenance", "tensors_in"]
+__all__ = ["Linear", "Mark", "Provenance", "storage_key", "tensors_in"]
 
 
 class Linear:
     """Says that a tensor is the output of a weight layer: a bias or a norm after it can be folded.
 
     Attributes:
-        bias: the layer adds a bias already.
+        path: the layer. bias: it adds a bias already.
         used: something else consumed the output, so that folding would change it.
     """
 
-    __slots__ = ("bias", "used")
+    __slots__ = ("bias", "path", "used")
 
-    def __init__(self, bias: bool) -> None:
-        self.bias, self.used = bias, False
+    def __init__(self, path: str, bias: bool) -> None:
+        self.path, self.bias, self.used = path, bias, False
 
 
 class Mark:
@@ -69,7 +69,7 @@ class Provenance:
 
     def get(self, tensor: Tensor) -> Mark | None:
         """The mark of the storage of ``tensor``, if it has one."""
-        key = _key(tensor)
+        key = storage_key(tensor)
         return None if key is None else self._marks.get(key)
 
     def is_data(self, tensor: Tensor) -> bool:
@@ -105,7 +105,7 @@ class Provenance:
                 self._mark(tensor, data, weight)
 
     def _mark(self, tensor: Tensor, data: bool, weight: bool) -> Mark | None:
-        key = _key(tensor)
+        key = storage_key(tensor)
         if key is None:
             return None
         mark = self._marks[key] = Mark(StorageWeakRef(tensor.untyped_storage()), data, weight)
@@ -131,7 +131,8 @@ def _origin(marks: Iterable[Mark | None]) -> tuple[bool, bool]:
     return data, weight
 
 
-def _key(tensor: Tensor) -> int | None:
+def storage_key(tensor: Tensor) -> int | None:
+    """Identifies the memory of a tensor while anything refers to it; None if it has none of its own."""
     try:
         return tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError):  # sparse and other tensors without a storage

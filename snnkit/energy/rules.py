@@ -39,6 +39,7 @@ class OpCount:
         signature: further sizes that tell operations of one module apart.
         a, b: alphabets of the operands; b only for products.
         weights: number of stored weights.
+        path: the module that pays, if not the one that runs the operation.
     """
 
     kind: Literal["weight", "product", "neuron", "pointwise"]
@@ -49,6 +50,7 @@ class OpCount:
     a: Alphabet = EMPTY
     b: Alphabet = EMPTY
     weights: int = 0
+    path: str | None = None
 
 
 @dataclass(slots=True)
@@ -56,7 +58,8 @@ class Op:
     """One executed operation as a rule sees it.
 
     Attributes:
-        name: operator, without its overload. args: by schema name, defaults included. out: result.
+        path: of the module that runs it. name: operator, without its overload. args: by schema name,
+            defaults included. out: result.
         call, shape: name of the Python-level product around it, and the shape of its largest operand;
             "" and None if there is none.
         marks: origin of tensors.
@@ -67,6 +70,7 @@ class Op:
             its ``declared``.
     """
 
+    path: str
     name: str
     args: dict[str, Any]
     out: Any

@@ -60,11 +60,17 @@ def _nonzero_out(out: Tensor, rows: int, size: int) -> Tensor:
     return total
 
 
-def _absolute(alphabet: Alphabet, sop: Tensor, exact: Tensor | None) -> Tensor | int:
+def _sizes(x: Tensor, alphabet: Alphabet) -> Tensor:
+    """abs(x) in float64, as exact multiples of the unit where x is rounded to a narrow dtype."""
+    size = x.double().abs()
+    return (size / alphabet.unit).round() * alphabet.unit if alphabet.is_event else size
+
+
+def _absolute(alphabet: Alphabet, sop: Tensor, exact: Tensor | None) -> Tensor:
     """Sum over pairs of abs(x): from the pairs alone if all values have one size."""
     if alphabet.is_spike:
         return sop * alphabet.unit
-    return 0 if exact is None else exact
+    return torch.zeros_like(sop) if exact is None else exact
 
 
 @rule(
@@ -111,7 +117,7 @@ def _convolution(op: Op) -> OpCount | object:
         reached = _row_sums(flat, reach, positions * taps)
     sop = reached.reshape(rows, channels).sum(1) * fan
     bias = op.args.get("bias", op.args.get("B")) is not None
-    op.linear = Linear(bias)
+    op.linear = Linear(op.path, bias)
     places = positions if transposed else math.prod(geometry.out)
     values: dict[str, Tensor | int] = {
         "dense": rows * places * channels * fan * taps,
@@ -125,7 +131,7 @@ def _convolution(op: Op) -> OpCount | object:
     }
     exact = None
     if alphabet.is_event and not alphabet.is_spike:
-        size = x.detach().abs().double().reshape(rows * channels, positions)
+        size = _sizes(x, alphabet).reshape(rows * channels, positions)
         exact = (size @ reach.double()).reshape(rows, channels).sum(1) * fan
     values["abs_a"] = _absolute(alphabet, sop, exact)
     values["sop_w"] = sop
@@ -201,7 +207,7 @@ def _weights(op: Op, x: Tensor, w: Tensor, bias: bool, flip: bool = False) -> Op
     size = per_row * n
     exact = None
     if alphabet.is_event and not alphabet.is_spike:
-        exact = x.abs().reshape(rows, -1).double().sum(1) * n
+        exact = _sizes(x, alphabet).reshape(rows, -1).sum(1) * n
     sop_w = sop
     if not op.nonzero_weights(w):
         per_input = w.ne(0).sum(-1).double()  # [K] or [rows, K]
@@ -209,7 +215,7 @@ def _weights(op: Op, x: Tensor, w: Tensor, bias: bool, flip: bool = False) -> Op
             sop_w = (ones.sum(1).double() * per_input).sum(1)
         else:
             sop_w = ones.double() @ per_input
-    op.linear = Linear(bias)
+    op.linear = Linear(op.path, bias)
     values: dict[str, Tensor | int] = {
         "dense": rows * per_row * k * n,
         "valid": rows * per_row * k * n,
@@ -238,7 +244,7 @@ def _activations(op: Op, a: Tensor, b: Tensor, bias: bool) -> OpCount:
     nnz_a, nnz_b = columns.sum(1), lines.sum(1)
     pairs_a, pairs_b = nnz_a * n, nnz_b * m
     exact = [
-        z.abs().double().flatten(1).sum(1) * fan if w.is_event and not w.is_spike else None
+        _sizes(z, w).flatten(1).sum(1) * fan if w.is_event and not w.is_spike else None
         for z, w, fan in ((a, alphabet_a, n), (b, alphabet_b, m))
     ]
     values: dict[str, Tensor | int] = {
@@ -278,14 +284,19 @@ def outer(op: Op, a: Tensor, b: Tensor) -> OpCount | object:
     values["nnz_out"] = pairs(indicator(op.out))
     both = pairs(ones_a * ones_b)
     if not op.is_data(b):
-        values |= {"sop": pairs(ones_a), "sop_w": both, "abs_a": pairs(a.double().abs())}
+        values |= {"sop": pairs(ones_a), "sop_w": both, "abs_a": pairs(_sizes(a, alphabet_a))}
         values |= {"nnz_in": int(ones_a.sum()), "numel_in": a.numel()}
         return OpCount(
             "weight", values, rows, op.shape, tuple(op.out.shape[2:]), alphabet_a, weights=b.numel()
         )
     pairs_a, pairs_b = pairs(ones_a), pairs(ones_b)
-    values |= {"pairs_a": pairs_a, "pairs_b": pairs_b, "pairs_ab": both, "abs_a": pairs(a.double().abs())}
-    values |= {"pairs_min": torch.minimum(pairs_a, pairs_b), "abs_b": pairs(b.double().abs())}
+    values |= {
+        "pairs_a": pairs_a,
+        "pairs_b": pairs_b,
+        "pairs_ab": both,
+        "abs_a": pairs(_sizes(a, alphabet_a)),
+    }
+    values |= {"pairs_min": torch.minimum(pairs_a, pairs_b), "abs_b": pairs(_sizes(b, alphabet_b))}
     values |= {
         "nnz_a": int(ones_a.sum()),
         "nnz_b": int(ones_b.sum()),

@@ -47,7 +47,9 @@ class Trace:
         model: class name. T: time steps per inference. samples: number of inferences traced.
         records: one per operation, see :class:`OpRecord`.
         uncounted: operations left out of all counts. warnings: what may make the counts misleading.
+        covered: elements computed inside of neurons, whose declared cost stands for them.
         aliases: further paths of modules that are registered more than once.
+        by_sample: counts of every sample in input order, if asked for.
     """
 
     model: str
@@ -57,6 +59,7 @@ class Trace:
     uncounted: list[Uncounted]
     warnings: list[str]
     moments: Moments
+    covered: int = 0
     aliases: dict[str, list[str]] = field(default_factory=dict)
     by_sample: list[Counts] | None = None
 
@@ -192,6 +195,7 @@ def trace(
         uncounted=uncounted,
         warnings=[*warnings, *watch.notes],
         moments=ledger.moments,
+        covered=watch.covered,
         aliases={paths[0]: paths[1:] for paths in watch.paths.values() if len(paths) > 1},
         by_sample=ledger.by_sample() if per_sample else None,
     )

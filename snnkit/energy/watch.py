@@ -7,6 +7,7 @@ that a product has in the model (the dispatcher sees it flattened) and keeps rec
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,35 +21,23 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from . import pointwise, synaptic
+from . import pointwise
 from .alphabet import BINARY, EMPTY, Alphabet, indicator, observe
 from .guard import decomposed_recurrence
 from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
-from .provenance import Linear, Mark, Provenance, tensors_in
-from .rules import Op, OpCount, Rule, looks_like_matmul, rule_of
+from .operators import DEVICES, Operator, describe
+from .provenance import Linear, Mark, Provenance, storage_key, tensors_in
+from .rules import Op, OpCount, looks_like_matmul
 
 __all__ = ["Tally", "Watch"]
 
 _SHAPED = frozenset(
     (
-        "linear",
-        "matmul",
-        "__matmul__",
-        "__rmatmul__",
-        "mm",
-        "bmm",
-        "mv",
-        "addmm",
-        "baddbmm",
-        "einsum",
-        "tensordot",
-        "bilinear",
-        "scaled_dot_product_attention",
-        "multi_head_attention_forward",
+        "linear", "matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "addmm", "baddbmm", "einsum",
+        "tensordot", "bilinear", "scaled_dot_product_attention", "multi_head_attention_forward",
     )
-)
-_DEVICES = ("cpu", "cuda")
+)  # fmt: skip
 _RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 
 
@@ -60,21 +49,6 @@ class Tally:
     matmul: bool
     calls: int = 0
     elements: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Operator:
-    """What is known about an operator before it runs."""
-
-    name: str
-    arguments: tuple[tuple[str, Any], ...]
-    written: tuple[int | str, ...]
-    rule: Rule | None
-    synaptic: bool
-    free: bool
-    composite: bool
-    shape_only: bool
-    autocast: frozenset[str]  # devices on which autocast acts on it as a whole, not on its parts
 
 
 @dataclass(slots=True)
@@ -113,10 +87,10 @@ class Watch(TorchDispatchMode):
         for path, module in model.named_modules(remove_duplicate=False):
             self.paths.setdefault(module, []).append(path)
         self._specs = {m: self._spec(m, names[0]) for m, names in self.paths.items()}
-        self._operators: dict[Any, _Operator] = {}
+        self._operators: dict[Any, Operator] = {}
         self._real: dict[tuple[str, int], tuple[bool, bool]] = {}
         self._nonzero: dict[tuple[Any, ...], bool] = {}
-        self._parameters = {p.untyped_storage()._cdata for p in model.parameters()}
+        self._parameters = {storage_key(p) for p in model.parameters()}
         self._stack: list[_Frame] = []
         self._busy = False
         self.call = ""
@@ -127,13 +101,14 @@ class Watch(TorchDispatchMode):
         try:
             spec = neuron_spec(module)
         except (TypeError, NotImplementedError, ValueError) as error:
-            self.notes[f"{path or type(module).__name__}: no neuron cost, energy_ops() failed: {error}"] = (
-                None
-            )
+            self._note(path or type(module).__name__, f"no neuron cost, energy_ops() failed: {error}")
             return None
         if spec is not None and spec.assumed:
-            self.notes[f"{path or type(module).__name__}: {spec.assumed}"] = None
+            self._note(path or type(module).__name__, spec.assumed)
         return spec
+
+    def _note(self, path: str, text: str) -> None:
+        self.notes[f"{path or 'model'}: {text}"] = None
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -176,7 +151,7 @@ class Watch(TorchDispatchMode):
     @contextmanager
     def _quiet(self) -> Iterator[None]:
         """Own arithmetic: not observed, not differentiated, not autocast."""
-        devices = [d for d in _DEVICES if torch.is_autocast_enabled(d)]
+        devices = [d for d in DEVICES if torch.is_autocast_enabled(d)]
         self._busy = True
         try:
             with torch.no_grad():
@@ -200,10 +175,7 @@ class Watch(TorchDispatchMode):
             self.single[path].append(shape)
         if spec.cost is None:
             self._uncounted(path, "neuron update", x.numel(), "the cost of this neuron is not known")
-        leading = shape[:2]
-        rows = 1
-        for n in leading:
-            rows *= n
+        rows = math.prod(shape[:2])
         values: dict[str, Tensor | int] = {"neuron_steps": x.numel()}
         seen = EMPTY
         if spec.levels is not None and y.shape == x.shape and rows:
@@ -215,10 +187,12 @@ class Watch(TorchDispatchMode):
                 values["spike_units"] = y.abs().double().reshape(rows, -1).sum(1) / seen.unit
             declared = Alphabet("uniform", seen.unit or 1.0, max(spec.levels, 1), spec.signed)
             if seen.kind == "real" or seen.levels > declared.levels or (seen.signed and not spec.signed):
-                self.notes[
-                    f"{path}: the neuron declares levels = {spec.levels}{' signed' if spec.signed else ''}, "
-                    f"its output is {seen.name} with {seen.levels} levels; the output decides"
-                ] = None
+                signed = " signed" if spec.signed else ""
+                self._note(
+                    path,
+                    f"the neuron declares levels = {spec.levels}{signed}, its output is {seen.name} "
+                    f"with {seen.levels} levels; the output decides",
+                )
             elif seen.kind == "empty":
                 seen = declared
             mark = self.marks.get(y)
@@ -236,7 +210,7 @@ class Watch(TorchDispatchMode):
             return func(*args, **kwargs)
         operator = self._operators.get(func)
         if operator is None:
-            operator = self._operators[func] = _describe(func)
+            operator = self._operators[func] = describe(func)
         if operator.composite:  # inference_mode hands operations over before they are split
             with ExitStack() as stack:
                 for device, dtype in self.autocast:
@@ -250,7 +224,7 @@ class Watch(TorchDispatchMode):
         self._observe(operator, args, kwargs, out)
         return out
 
-    def _observe(self, operator: _Operator, args: Any, kwargs: Any, out: Any) -> None:
+    def _observe(self, operator: Operator, args: Any, kwargs: Any, out: Any) -> None:
         marks = self.marks
         inputs = list(tensors_in(args))
         if kwargs:
@@ -268,6 +242,8 @@ class Watch(TorchDispatchMode):
         if fresh and pointwise.keeps_alphabet(operator.name, args, kwargs):
             # of a pooling, the first result holds values, the second indices
             self._pass_on(inputs, before, fresh if operator.free else fresh[:1], copied=operator.free)
+        if fresh and data and operator.name == "_to_copy":
+            self._before_rounding(inputs[0], out, fresh[0])
         if not operator.free and (op is None or op.linear is None):
             for mark in before:
                 if mark is not None and mark.linear is not None:
@@ -277,7 +253,7 @@ class Watch(TorchDispatchMode):
             if mark is not None:
                 mark.linear, mark.inner, mark.declared = op.linear, op.inner, op.result
 
-    def _judge(self, operator: _Operator, args: Any, kwargs: Any, out: Any, data: bool) -> Op | None:
+    def _judge(self, operator: Operator, args: Any, kwargs: Any, out: Any, data: bool) -> Op | None:
         """Apply the rule of an operation, if it is to be counted at all."""
         frame = self._stack[-1] if self._stack else _Frame("", 0, True, None)
         hidden = operator.rule is None and looks_like_matmul(operator.name)
@@ -299,17 +275,18 @@ class Watch(TorchDispatchMode):
         names = dict(operator.arguments)
         names.update(zip((n for n, _ in operator.arguments), args, strict=False))
         names.update(kwargs)
-        op = Op(operator.name, names, out, self.call, self.shape, self.marks, self._has_no_zero)
+        op = Op(frame.path, operator.name, names, out, self.call, self.shape, self.marks, self._has_no_zero)
         site = self._site() if operator.synaptic else 0
         op.real = self._real.get((frame.path, site), (False, False))
         with self._quiet():
             answer = operator.rule(op)
         for note in op.notes:
-            self.notes[f"{frame.path}: {note}"] = None
+            self._note(frame.path, note)
         if isinstance(answer, OpCount):
             if operator.synaptic:
                 self._real[frame.path, site] = (answer.a.kind == "real", answer.b.kind == "real")
-            self.ledger.add(frame.path, operator.name, site or self._site(), answer)
+            path = frame.path if answer.path is None else answer.path
+            self.ledger.add(path, operator.name, site or self._site(), answer)
         elif isinstance(answer, str):
             elements = sum(t.numel() for t in tensors_in((out,)))
             self._uncounted(frame.path, operator.name, elements, answer, hidden)
@@ -321,18 +298,29 @@ class Watch(TorchDispatchMode):
         """Results have the alphabet of their sources; mere copies also stay foldable as those."""
         exact: Alphabet | None = EMPTY
         declared: Alphabet | None = EMPTY
-        linear: Linear | None = Linear(True) if before and copied else None
+        linear: Linear | None = None
         for tensor, mark in zip(inputs, before, strict=True):
             known = BINARY if tensor.dtype == torch.bool else mark.alphabet if mark is not None else None
             possible = known or (mark.declared if mark is not None else None)
             exact = None if known is None or exact is None else exact | known
             declared = None if possible is None or declared is None else declared | possible
-            if mark is None or mark.linear is None or mark.linear.used:
-                linear = None
-            elif linear is not None:
-                linear.bias = linear.bias and mark.linear.bias
+        sources = [mark.linear if mark is not None else None for mark in before]
+        if copied and sources and all(source is not None and not source.used for source in sources):
+            one, *rest = (source for source in sources if source is not None)
+            if all(source.path == one.path for source in rest):
+                linear = Linear(one.path, all(source.bias for source in (one, *rest)))
         for mark in fresh:
             mark.alphabet, mark.declared, mark.linear = exact, declared, linear
+
+    def _before_rounding(self, x: Tensor, copy: Tensor, mark: Mark) -> None:
+        """A cast to a narrower type, as autocast makes, must not turn reals into multiples of a unit."""
+        narrower = (
+            x.is_floating_point() and copy.is_floating_point() and copy.element_size() < x.element_size()
+        )
+        if mark.alphabet is None and narrower and not (self._stack and self._stack[-1].covered):
+            with self._quiet():
+                seen = observe(x)
+            mark.alphabet = None if seen.kind == "empty" else seen
 
     def _uncounted(self, path: str, op: str, elements: int, reason: str, matmul: bool = False) -> None:
         tally = self.tally.setdefault((path, op), Tally(reason, matmul))
@@ -341,7 +329,7 @@ class Watch(TorchDispatchMode):
 
     def _has_no_zero(self, weight: Tensor) -> bool:
         """Remembered for parameters; weights computed on the way are looked at every time."""
-        storage = weight.untyped_storage()._cdata
+        storage = storage_key(weight)
         fixed = storage in self._parameters and not weight.is_inference()
         key = (storage, weight._version, weight.storage_offset(), tuple(weight.shape)) if fixed else None
         known = None if key is None else self._nonzero.get(key)
@@ -373,12 +361,10 @@ class _Functions(TorchFunctionMode):
         watch, name = self.watch, getattr(func, "__name__", "")
         if watch._busy:
             return func(*args, **kwargs)
-        if (
-            torch.is_inference_mode_enabled()
-        ):  # the dispatcher hides autocast from those it hands whole calls to
-            watch.autocast = [
-                (d, torch.get_autocast_dtype(d)) for d in _DEVICES if torch.is_autocast_enabled(d)
-            ]
+        if torch.is_inference_mode_enabled():
+            # the dispatcher will hand over whole calls, and does not tell that autocast is on
+            on = [d for d in DEVICES if torch.is_autocast_enabled(d)]
+            watch.autocast = [(d, torch.get_autocast_dtype(d)) for d in on]
         if name in _RECURRENT:
             with decomposed_recurrence():
                 return func(*args, **kwargs)
@@ -397,32 +383,3 @@ def _argument(args: Any, kwargs: Any, at: int | str) -> Any:
     if isinstance(at, str):
         return kwargs.get(at)
     return args[at] if at < len(args) else None
-
-
-def _describe(func: Any) -> _Operator:
-    packet = getattr(func, "overloadpacket", func)
-    space = getattr(func, "namespace", "")
-    name = str(getattr(packet, "__name__", packet))
-    schema = getattr(func, "_schema", None)
-    arguments = tuple((a.name, a.default_value) for a in schema.arguments) if schema else ()
-    written: list[int | str] = []
-    for i, a in enumerate(schema.arguments if schema else ()):
-        if a.alias_info is not None and a.alias_info.is_write:
-            written += [a.name] if a.kwarg_only else [i, a.name]
-    found = rule_of(packet)
-    full = name if space in ("aten", "") else f"{space}::{name}"
-    keys = torch._C.DispatchKey
-    has = getattr(func, "has_kernel_for_dispatch_key", lambda key: False)
-    return _Operator(
-        name=full,
-        arguments=arguments,
-        written=tuple(written),
-        rule=None if found is pointwise.free else found,
-        synaptic=found is not None and found.__module__ == synaptic.__name__,
-        free=found is pointwise.free or (space == "aten" and name in pointwise.LAYOUT) or space == "prim",
-        shape_only=name.startswith("new_") or name in ("empty_like", "zeros_like", "ones_like", "full_like"),
-        # of its own, in C++: Python decompositions of other operators would change what is executed
-        composite=schema is not None
-        and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), keys.CompositeImplicitAutograd),
-        autocast=frozenset(d for d in _DEVICES if has(getattr(keys, f"Autocast{d.upper()}"))),
-    )

@@ -100,7 +100,7 @@ def _charge(h: Tensor, v: Tensor, x: Tensor, leak: Number, d: LIFDynamics) -> No
 
 
 def _reset(v: Tensor, h: Tensor, s: Tensor, threshold: Number, d: LIFDynamics) -> None:
-    """Write the potential after a reset into ``v`` (``h`` is the old ``v`` where the hard reset is delayed)."""
+    """Write the potential after a reset of ``h`` into ``v``."""
     if d.reset == "none":
         v.copy_(h)
     elif d.reset == "soft":
@@ -209,26 +209,6 @@ class _LIF(torch.autograd.Function):
                 g += arriving * (h - d.v_reset) * p
             g_threshold = _sum_to(g, threshold)
         return g_h.mul_(dh_dx), c, g_leak, g_threshold, None
-
-    @staticmethod
-    def vmap(info, in_dims, x, v0, leak, threshold, d):  # type: ignore[no-untyped-def]
-        """A mapped axis is one more batch axis: ``[T, V, B, ...]``, ``[V, B, ...]``."""
-        size = info.batch_size
-        x = (
-            x.movedim(in_dims[0], 1)
-            if in_dims[0] is not None
-            else x.unsqueeze(1).expand(-1, size, *x.shape[1:])
-        )
-        v0 = v0.movedim(in_dims[1], 0) if in_dims[1] is not None else v0.expand(size, *v0.shape)
-
-        def spread(a: Number, dim: int | None) -> Number:
-            if dim is None or not isinstance(a, Tensor):
-                return a
-            a = a.movedim(dim, 0)
-            return a.reshape(size, *[1] * (v0.ndim - a.ndim), *a.shape[1:])
-
-        out = _LIF.apply(x, v0, spread(leak, in_dims[2]), spread(threshold, in_dims[3]), d)
-        return out, (1, 0, 1)
 
 
 def _charge_slopes(leak: Number, d: LIFDynamics) -> tuple[Number, Number]:

@@ -6,6 +6,7 @@ the membrane.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -103,7 +104,8 @@ class SSA(_Attention):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         dtype = torch.float64 if q.dtype == torch.float64 else torch.float32
-        with torch.autocast(q.device.type, enabled=False):
+        # the meta device has no autocast to switch off
+        with nullcontext() if q.device.type == "meta" else torch.autocast(q.device.type, enabled=False):
             # [B, h, d, N]: tokens last, so products need no transposed copies of the maps
             qh, kh, vh = (z.to(dtype).flatten(2).unflatten(1, (self.heads, -1)) for z in (q, k, v))
             tokens, dim = qh.shape[-1], qh.shape[-2]

@@ -103,4 +103,5 @@ class _RepeatedStatistics:
                 momentum = 1 / float(self.norm.num_batches_tracked)  # type: ignore[arg-type]
             kept = (1 - momentum) * self.before
             many = n * self.repeat
-            var.copy_(kept + (var - kept) * ((n - 1) / n) * (many / (many - 1)))
+            # through .data: the batch norm saved this buffer for its backward pass, which does not read it
+            var.data.copy_(kept + (var - kept) * ((n - 1) / n) * (many / (many - 1)))

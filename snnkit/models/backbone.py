@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import ShapeError, require
 from ..layers import CHANNEL_MIXERS, EMBEDS, MIXERS, Head, Residual, ResidualKind
 from ..neurons import NeuronFactory, NeuronSpec
-from ..sequence import as_sequence
+from ..sequence import as_sequence, check_finite, checks_numerics
 
 __all__ = ["Backbone", "Stage"]
 
@@ -64,6 +64,8 @@ class Backbone(nn.Module):
 
     Raises:
         ConfigError: impossible settings. ShapeError: rank, channels or image size do not fit.
+        NumericsError: NaN or Inf in the input (looked for on the CPU, and inside
+            :func:`snnkit.sequence.check_numerics`).
 
     Attributes:
         config: how ``create_model`` made this network, None if it did not.
@@ -123,11 +125,14 @@ class Backbone(nn.Module):
             if x.ndim == 5 and x.shape[-1] == self.in_channels:
                 hint = "This looks channels-last; use x.movedim(-1, -3)."
             raise ShapeError(f"{name}: got shape {tuple(x.shape)}, expected {pattern}. {hint}")
-        if x.shape[-1] % self.reduction or x.shape[-2] % self.reduction:
+        if any(side == 0 or side % self.reduction for side in x.shape[-2:]):
             raise ShapeError(
-                f"{name}: got image size {tuple(x.shape[-2:])}, expected multiples of {self.reduction}. "
+                f"{name}: got image size {tuple(x.shape[-2:])}, expected positive multiples of "
+                f"{self.reduction}. "
                 "Crop or pad the images, or create the model with other pools."
             )
+        if checks_numerics(x):
+            check_finite(x, name)
         parameter = next(self.parameters())
         if x.dtype != parameter.dtype and not torch.is_autocast_enabled(x.device.type):
             x = x.to(parameter.dtype)

@@ -38,11 +38,13 @@ def save_model(net: Backbone, path: str | os.PathLike[str], info: Mapping[str, A
         described = json.dumps({"model": config, "info": dict(info or {})})
     except TypeError as error:
         raise ConfigError(
-            f"save_model: the configuration of this model cannot be written: {error}. Build it with a registered "
-            'neuron: create_model(..., neuron="lif" or dict(name="lif", ...)).'
+            f"save_model: the configuration of this model cannot be written: {error}. Build it with a "
+            'registered neuron: create_model(..., neuron="lif" or dict(name="lif", ...)).'
         ) from error
     if config is None:
-        raise ConfigError("save_model: got a model without a configuration. Build it with snnkit.create_model.")
+        raise ConfigError(
+            "save_model: got a model without a configuration. Build it with snnkit.create_model."
+        )
     tensors = {name: t.detach().cpu().contiguous() for name, t in net.state_dict().items()}
     metadata = {
         "format": "pt",
@@ -54,8 +56,8 @@ def save_model(net: Backbone, path: str | os.PathLike[str], info: Mapping[str, A
         write_atomically(path, save(tensors, metadata))
     except OSError as error:
         raise CheckpointError(
-            f"{quote(str(path))}: the model could not be written: {error}. Free space or choose another path; "
-            "an earlier file is untouched."
+            f"{quote(str(path))}: the model could not be written: {error}. Free space or choose "
+            "another path; an earlier file is untouched."
         ) from error
 
 
@@ -77,7 +79,9 @@ def load_model(path: str | os.PathLike[str], **overrides: Any) -> Backbone:
         net = create_model(**(config | overrides))
         net.load_state_dict(_read(path)[0])
     except (ConfigError, RuntimeError, TypeError) as error:
-        raise CheckpointError(f"{quote(str(path))}: the weights do not fit their configuration: {error}") from error
+        raise CheckpointError(
+            f"{quote(str(path))}: the weights do not fit their configuration: {error}"
+        ) from error
     return net.eval()
 
 

@@ -8,6 +8,7 @@ from .base import NEURONS, Neuron, NeuronOps
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .integrator import IntegratorState, LeakyIntegrator
 from .lif import IF, LIF, LIFState, lif_step
+from .presets import LibraryPresets
 
 __all__ = [
     "IF",
@@ -16,6 +17,7 @@ __all__ = [
     "IntegratorState",
     "LIFState",
     "LeakyIntegrator",
+    "LibraryPresets",
     "Neuron",
     "NeuronFactory",
     "NeuronOps",

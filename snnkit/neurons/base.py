@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..kernels import scan
 from ..registry import Registry
-from ..sequence import Stateful, as_sequence, check_state, state_dtype
+from ..sequence import Stateful, as_sequence, check_finite, check_state, checks_numerics, state_dtype
 
 __all__ = ["NEURONS", "Neuron", "NeuronOps"]
 
@@ -77,6 +77,8 @@ class Neuron(Stateful):
         """
         where = type(self).__name__
         x = as_sequence(x, where)
+        if checks_numerics():
+            check_finite(x, where)
         out_dtype, dtype = x.dtype, state_dtype(x.dtype)
         like = self.initial_state(torch.empty(x.shape[1:], dtype=dtype, device=x.device))
         if state is None:

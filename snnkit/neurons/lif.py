@@ -14,7 +14,7 @@ The charge, with ``w = v - v_rest`` and the default ``tau``: ``h = v + (x - w)/t
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +22,14 @@ from torch.nn import functional as F
 
 from ..errors import ConfigError, ShapeError, require
 from ..kernels import LIFDynamics, lif, scan
+from ..sequence import in_transform
 from ..surrogate import Surrogate, as_surrogate, heaviside, spike
 from .base import NEURONS, Neuron, NeuronOps
+from .presets import LibraryPresets
 
 __all__ = ["IF", "LIF", "LIFState", "lif_step"]
+
+_LEAKS = {"divide": "tau", "multiply": "rate", "euler": "rate", "decay": "beta"}
 
 
 class LIFState(NamedTuple):
@@ -74,7 +78,7 @@ def _charge(v: Tensor, x: Tensor, leak: float | Tensor, d: LIFDynamics) -> Tenso
 
 
 @NEURONS.register("lif")
-class LIF(Neuron):
+class LIF(LibraryPresets, Neuron):
     r"""Leaky integrate-and-fire neuron.
 
     The leak is given in exactly one of three ways, which differ in the order of float operations:
@@ -151,11 +155,12 @@ class LIF(Neuron):
             require(_finite(tau) and tau >= 1, f"{name}.tau", tau, "a number of steps >= 1 (default 2)")
             leak, arithmetic = float(tau), "divide"
         elif beta is not None:
-            require(0 <= beta <= 1, f"{name}.beta", beta, "a decay per step in [0, 1]")
+            require(_finite(beta) and 0 <= beta <= 1, f"{name}.beta", beta, "a decay per step in [0, 1]")
             leak, arithmetic = float(beta), "decay"
         else:
-            require(0 < rate <= 1, f"{name}.rate", rate, "a leak per step in (0, 1]")  # type: ignore[operator]
-            leak, arithmetic = float(rate), "euler"  # type: ignore[arg-type]
+            ok = rate is not None and _finite(rate) and 0 < rate <= 1
+            require(ok, f"{name}.rate", rate, "a leak per step in (0, 1]")
+            leak, arithmetic = float(rate or 0), "euler"
         require(_finite(threshold) and threshold > 0, f"{name}.threshold", threshold, "a finite number > 0")
         require(reset in ("hard", "soft", "none"), f"{name}.reset", reset, '"hard", "soft" or "none"')
         require(
@@ -165,7 +170,12 @@ class LIF(Neuron):
             '"immediate" or "delayed"',
         )
         if reset == "hard":
-            require(v_reset < threshold, f"{name}.v_reset", v_reset, f"a number < threshold = {threshold}")
+            require(
+                _finite(v_reset) and v_reset < threshold,
+                f"{name}.v_reset",
+                v_reset,
+                f"a number < threshold = {threshold}",
+            )
         v_rest = (v_reset if reset == "hard" else 0.0) if v_rest is None else v_rest
         require(_finite(v_rest) and _finite(v_reset), f"{name}.v_rest", (v_rest, v_reset), "finite numbers")
         if reset_amount is not None:
@@ -180,7 +190,7 @@ class LIF(Neuron):
             require(
                 0 < rate0 < 1, f"{name}.learn_tau with tau", self._tau_of(leak, arithmetic), "tau > 1, finite"
             )
-            arithmetic = "multiply"
+            leak, arithmetic = rate0, "multiply"
             self.tau_raw = nn.Parameter(torch.full(shape, math.log(rate0 / (1 - rate0))))
         if learn_threshold:
             self.threshold_raw = nn.Parameter(torch.full(shape, float(_softplus_inverse(threshold))))
@@ -196,99 +206,6 @@ class LIF(Neuron):
             delayed=reset_timing == "delayed",
             detach_reset=detach_reset,
             fire_at_equal=fire_at_equal,
-        )
-
-    # -- presets -----------------------------------------------------------------------------------
-
-    @classmethod
-    def spikingjelly(
-        cls,
-        tau: float = 2.0,
-        decay_input: bool = True,
-        v_threshold: float = 1.0,
-        v_reset: float | None = 0.0,
-        surrogate: str | Surrogate = "sigmoid",
-        detach_reset: bool = False,
-    ) -> Self:
-        """spikingjelly ``activation_based.neuron.LIFNode``, same arguments; ``v_reset=None``: soft reset."""
-        return cls(
-            tau,
-            threshold=v_threshold,
-            decay_input=decay_input,
-            reset="soft" if v_reset is None else "hard",
-            v_reset=v_reset or 0.0,
-            surrogate=surrogate,
-            detach_reset=detach_reset,
-        )
-
-    @classmethod
-    def snntorch(
-        cls,
-        beta: float,
-        threshold: float = 1.0,
-        reset_mechanism: Literal["subtract", "zero", "none"] = "subtract",
-        reset_delay: bool = True,
-        surrogate: str | Surrogate = "atan",
-    ) -> Self:
-        """``snntorch.Leaky`` with the same arguments; the state is its returned ``mem``.
-
-        Raises:
-            ConfigError: ``reset_mechanism="subtract"`` with ``reset_delay=False``. In snntorch 1.0 a
-                neuron that is still above threshold after that reset can stay there without firing
-                (beta=1, x=[3.5, 0, 0, 0, 0] gives spikes [1, 1, 0, 0, 0]); it is not reproduced.
-        """
-        resets: dict[str, Any] = {"subtract": "soft", "zero": "hard", "none": "none"}
-        require(
-            reset_mechanism in resets,
-            f"{cls.__name__}.snntorch.reset_mechanism",
-            reset_mechanism,
-            '"subtract", "zero" or "none"',
-        )
-        if reset_mechanism == "subtract" and not reset_delay:
-            raise ConfigError(
-                f'{cls.__name__}.snntorch: reset_mechanism="subtract" with reset_delay=False is not '
-                "reproduced: in snntorch 1.0 such a neuron can stay above threshold without firing. "
-                'Use LIF(beta=..., reset="soft"), the immediate soft reset, or reset_delay=True.'
-            )
-        return cls(
-            beta=beta,
-            threshold=threshold,
-            reset=resets[reset_mechanism],
-            reset_timing="delayed" if reset_delay else "immediate",
-            fire_at_equal=False,
-            surrogate=surrogate,
-        )
-
-    @classmethod
-    def norse_box(
-        cls,
-        dt: float = 0.001,
-        tau_mem_inv: float = 100.0,
-        v_leak: float = 0.0,
-        v_th: float = 1.0,
-        v_reset: float = 0.0,
-        reset_method: Literal["value", "subtract"] = "value",
-        surrogate: str | Surrogate = "fast_sigmoid",
-    ) -> Self:
-        """``norse.torch.LIFBoxCell``: ``h = v + (dt*tau_mem_inv)*((x + v_leak) - v)``, fires at ``>``.
-
-        norse's own surrogate "super" is ``FastSigmoid(alpha=1)``, whatever its alpha says.
-        """
-        require(
-            reset_method in ("value", "subtract"),
-            f"{cls.__name__}.norse_box.reset_method",
-            reset_method,
-            '"value" or "subtract"',
-        )
-        return cls(
-            # norse multiplies a float32 tensor: the product is rounded to float32
-            rate=float(dt * torch.tensor(tau_mem_inv, dtype=torch.float32)),
-            threshold=v_th,
-            reset="hard" if reset_method == "value" else "soft",
-            v_reset=v_reset if reset_method == "value" else 0.0,
-            v_rest=v_leak,
-            fire_at_equal=False,
-            surrogate=surrogate,
         )
 
     # -- parameters --------------------------------------------------------------------------------
@@ -343,7 +260,7 @@ class LIF(Neuron):
         return s, LIFState(v)
 
     def _scan(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
-        if torch.compiler.is_compiling():  # the compiler fuses the plain loop by itself
+        if torch.compiler.is_compiling() or in_transform():  # these need plain, functional operations
             return scan(self.step, x, state)
         spikes, v = lif(x, state.v, *self._operands(state.v), self.dynamics)
         return spikes, LIFState(v)
@@ -365,7 +282,7 @@ class LIF(Neuron):
         """Every setting."""
         d = self.dynamics
         learned = [n for n in ("tau", "threshold") if hasattr(self, f"{n}_raw")]
-        parts = [f"{'tau' if d.arithmetic == 'divide' else d.arithmetic}={self._leak:g}"]
+        parts = [f"{_LEAKS[d.arithmetic]}={self._leak:g}"] if d.arithmetic != "integrate" else []
         parts += [f"threshold={self._threshold:g}", f"reset={d.reset}"]
         parts += [f"v_reset={d.v_reset:g}"] if d.reset == "hard" else []
         parts += [f"v_rest={d.v_rest:g}", f"decay_input={d.decay_input}", f"detach_reset={d.detach_reset}"]
@@ -380,6 +297,8 @@ class LIF(Neuron):
 @NEURONS.register("if")
 class IF(LIF):
     """Integrate-and-fire: ``h = v + x``, no leak. Arguments, state and errors as :class:`LIF`."""
+
+    spikingjelly = snntorch = norse_box = None  # type: ignore[assignment]  # those presets have a leak
 
     def __init__(
         self,
@@ -407,8 +326,9 @@ class IF(LIF):
         self.dynamics = self.dynamics._replace(arithmetic="integrate")
 
 
-def _finite(value: float) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def _finite(value: object) -> bool:
+    """A real number that float can hold."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
 
 
 def _softplus_inverse(y: float) -> float:

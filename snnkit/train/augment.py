@@ -37,7 +37,14 @@ class FrameAugment:
     drop: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, top in (("degrees", 180), ("translate", 1), ("scale", 0.99), ("shear", 10), ("warp", 1), ("drop", 0.99)):
+        for name, top in (
+            ("degrees", 180),
+            ("translate", 1),
+            ("scale", 0.99),
+            ("shear", 10),
+            ("warp", 1),
+            ("drop", 0.99),
+        ):
             value = getattr(self, name)
             ok = isinstance(value, (int, float)) and 0 <= value <= top
             require(ok, f"FrameAugment.{name}", value, f"a number in [0, {top}]")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from torch import Tensor
@@ -13,11 +15,13 @@ from ..errors import require
 from ..models import Backbone, create_model
 from .evaluate import open_data, open_model
 
-__all__ = ["energy_bill", "energy_of"]
+__all__ = ["energy_bill", "energy_of", "print_comparison"]
+
+Twin = Literal["ann", "qann"]
 
 
 def energy_of(
-    net: Backbone, frames: Tensor, *, hardware: str = "45nm-fp32", twins: tuple[str, ...] = ("ann", "qann")
+    net: Backbone, frames: Tensor, *, hardware: str = "45nm-fp32", twins: Sequence[Twin] = ("ann", "qann")
 ) -> dict[str, Report]:
     """Reports by name, "snn" first, for ``frames [N, T, P, H, W]``; energies are means per sample."""
     net.eval()
@@ -33,7 +37,7 @@ def energy_bill(
     data: str | None,
     samples: int,
     hardware: str,
-    twins: tuple[str, ...],
+    twins: Sequence[Twin],
     json: str | None = None,
     csv: str | None = None,
     plot: str | None = None,
@@ -53,7 +57,9 @@ def energy_bill(
     console.print(reports["snn"].to_table())
     print_comparison(reports, console)
     if model is not None:
-        print("The weights are fresh: firing rates, and with them the energy, are not those of a trained model.")
+        print(
+            "The weights are fresh: firing rates, and with them the energy, are not those of a trained model."
+        )
     for path, write in ((json, reports["snn"].to_json), (csv, reports["snn"].to_csv)):
         if path:
             write(Path(path))
@@ -71,7 +77,9 @@ def print_comparison(reports: dict[str, Report], console: Console) -> None:
     from rich.table import Table
 
     names = {"snn": "this network", "ann": "ANN twin", "qann": "quantised ANN twin"}
-    table = Table("energy per inference", "nJ", "relative", title=f"hardware: {reports['snn'].hardware}", box=None)
+    table = Table(
+        "energy per inference", "nJ", "relative", title=f"hardware: {reports['snn'].hardware}", box=None
+    )
     table.columns[1].justify = table.columns[2].justify = "right"
     own = reports["snn"].total_pj
     for name, report in reports.items():

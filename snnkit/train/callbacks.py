@@ -125,12 +125,14 @@ class FiringRates(L.Callback):
         if silent and not self.warned:
             self.warned = True
             warnings.warn(
-                f"no spike in epoch {trainer.current_epoch} from: {', '.join(silent)}. Lower their threshold, "
-                "raise the gain before them, or use decay_input=False.",
+                f"no spike in epoch {trainer.current_epoch} from: {', '.join(silent)}. "
+                "Lower their threshold, raise the gain before them, or use decay_input=False.",
                 stacklevel=2,
             )
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
         self._remove()
 
     def _remove(self) -> None:

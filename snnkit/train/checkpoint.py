@@ -26,7 +26,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             write_atomically(path, buffer.getvalue())
         except OSError as error:
             raise CheckpointError(
-                f"{quote(str(path))}: the checkpoint could not be written: {error}. The previous one is untouched."
+                f"{quote(str(path))}: the checkpoint could not be written: {error}. "
+                "The previous one is untouched."
             ) from error
 
     def load_checkpoint(

@@ -95,7 +95,9 @@ class Classifier(L.LightningModule):
 
     def _log(self, stage: str, loss: Tensor, accuracy: Tensor, batch: Batch) -> None:
         values = {f"{stage}_loss": loss, f"{stage}_accuracy": accuracy}
-        self.log_dict(values, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch.y))
+        self.log_dict(
+            values, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch.y)
+        )
 
     def _generator(self) -> torch.Generator:
         seed = (self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank

@@ -99,7 +99,9 @@ class EventData(L.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        require(isinstance(batch_size, int) and batch_size > 0, "EventData.batch_size", batch_size, "an int > 0")
+        require(
+            isinstance(batch_size, int) and batch_size > 0, "EventData.batch_size", batch_size, "an int > 0"
+        )
         require(folds == 0 or folds >= 2, "EventData.folds", folds, "0 (no validation) or an int >= 2")
         require(0 <= fold < max(folds, 1), "EventData.fold", fold, f"an int in [0, {max(folds, 1)})")
         self.dataset, self.root, self.settings = dataset, root, dict(settings or {})
@@ -117,13 +119,17 @@ class EventData(L.LightningDataModule):
         try:
             return factory(split=split, **arguments)
         except TypeError as error:
-            raise ConfigError(f"data set {self.dataset!r}: {error}. Check data.settings and data.root.") from error
+            raise ConfigError(
+                f"data set {self.dataset!r}: {error}. Check data.settings and data.root."
+            ) from error
 
     def get(self, part: str) -> InMemory:
         """Samples of "train", "val" or "test", read once."""
         if part not in self._sets:
             if part == "val" and not self.folds:
-                raise ConfigError("EventData: folds=0 leaves no validation samples. Set data.folds, e.g. to 5.")
+                raise ConfigError(
+                    "EventData: folds=0 leaves no validation samples. Set data.folds, e.g. to 5."
+                )
             if part == "test":
                 self._sets["test"] = InMemory(*self.open("test").tensors())
             else:

@@ -40,7 +40,7 @@ def demo(out: Path, *, seed: int = 0, epochs: int | None = None, resume: bool = 
     net, _ = open_model(out)
     frames, labels = data.open("test").tensors()
     reports = energy_of(net, frames[:64])
-    rates = firing_rates(net, frames[:64].transpose(0, 1))
+    rates = measure_rates(net, frames[:64].transpose(0, 1))
 
     console = Console()
     console.print(reports["snn"].to_table())
@@ -56,7 +56,7 @@ def demo(out: Path, *, seed: int = 0, epochs: int | None = None, resume: bool = 
     return result.accuracy
 
 
-def firing_rates(net: Backbone, x: Tensor) -> dict[str, float]:
+def measure_rates(net: Backbone, x: Tensor) -> dict[str, float]:
     """Mean output per neuron and step of every spiking layer, for ``x [T, B, P, H, W]``."""
     rates: dict[str, float] = {}
     handles = [

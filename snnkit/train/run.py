@@ -197,8 +197,13 @@ def quiet() -> None:
 
 def _ignore_hints() -> None:
     """Advice that does not apply to in-memory data and per-epoch logs."""
-    for message in (".*does not have many workers.*", ".*Consider increasing the value of the `num_workers`.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*Consider increasing the value of the `num_workers`.*",
+    ):
         warnings.filterwarnings("ignore", message=message)
-    warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
+    warnings.filterwarnings(
+        "ignore", message=".*number of training batches.*smaller than the logging interval.*"
+    )
     warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*")

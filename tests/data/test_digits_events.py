@@ -69,7 +69,7 @@ def test_steps_agree_within_three_percent(images):
 
 @pytest.mark.slow
 def test_large_sensor_statistics(images):
-    """C .35: 4263 +- 398 (3372..5414) on the first 600; C .2: 8924, C .15: 12 375 over all."""
+    """C .35: 4263 +- 398 (3372..5414) on the first 600; C .2: 8924, C .15: 12 375."""
     from sklearn.datasets import load_digits
 
     recordings = film(images[:600], 34, 1000, Camera())
@@ -80,8 +80,9 @@ def test_large_sensor_statistics(images):
     assert recordings.p.mean() == pytest.approx(0.512, abs=0.003)
     by_class = [counts[labels == c].mean() for c in range(10)]
     assert by_class == pytest.approx([4791, 3804, 4348, 4446, 3819, 4553, 4138, 4191, 4034, 4436], rel=0.01)
-    for threshold, mean in ((0.2, 8924), (0.15, 12_375)):
-        assert np.diff(film(images, 34, 1000, Camera(threshold)).ptr).mean() == pytest.approx(mean, rel=0.01)
+    for threshold, mean, tolerance in ((0.2, 8924, 0.01), (0.15, 12_375, 0.04)):  # small C: sigma / C counts
+        counts = np.diff(film(images[::4], 34, 1000, Camera(threshold)).ptr)
+        assert counts.mean() == pytest.approx(mean, rel=tolerance)
 
 
 def test_items_are_frames_of_the_events(digits_cache):
@@ -142,6 +143,7 @@ def test_wrong_index(digits_cache):
     [
         ({"split": "val"}, ("DigitsEvents.split", "'val'", "'train' or 'test'")),
         ({"size": 28}, ("DigitsEvents.size", "28", "16 or 34")),
+        ({"size": 16.0}, ("DigitsEvents.size", "16.0")),
         ({"dt_us": 4000}, ("DigitsEvents.dt_us", "4000", "divides 105000", "5000")),
         ({"dt_us": 1}, ("DigitsEvents.dt_us", "got 1,")),
         ({"noise": "v2e"}, ("DigitsEvents.noise", "'v2e'", "bool")),

@@ -13,7 +13,7 @@ import pytest
 
 from snnkit.data import LIMITS, CacheWarning
 from snnkit.data.cache import cache_folder, cached, dump, key, load
-from snnkit.errors import FormatError
+from snnkit.errors import FormatError, InputTypeError
 
 ARRAYS = {"a": np.arange(5, dtype=np.int32), "b": np.zeros((2, 0), np.uint8), "c": np.array([1.5])}
 
@@ -145,6 +145,8 @@ def test_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("SNNKIT_CACHE", "/from/environment")
     assert cache_folder() == Path("/from/environment")
     assert cache_folder("~/here") == tmp_path / "here"
+    with pytest.raises(InputTypeError, match=r"cache_dir: got int 3, expected a path"):
+        cache_folder(3)
 
 
 def hammer(path: str, rounds: int) -> None:

@@ -71,12 +71,13 @@ def events(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("tokens", [4, 7, 8])  # multiples of T and H look folded when they are looped
+@pytest.mark.parametrize("batch", [B, T])  # [B, tokens, C] of a step may look like [T, B, C]
 @pytest.mark.parametrize("how", ["loop", "layers"])
-def test_fold_and_loops_agree_per_step_layer_and_sample(how, tokens):
-    x = events(T, B, 2, 8, 8)
+def test_fold_and_loops_agree_per_step_layer_and_sample(how, batch, tokens):
+    x = events(T, batch, 2, 8, 8)
     folded = trace(Net("fold", tokens), x, T=T, per_sample=True)
     looped = trace(Net(how, tokens), x, T=T, per_sample=True)
-    assert folded.samples == looped.samples == B
+    assert folded.samples == looped.samples == batch
     for a, b in zip(folded.by_step, looped.by_step, strict=True):
         assert [getattr(a, f) for f in FIELDS] == [getattr(b, f) for f in FIELDS]
     for a, b in zip(folded.by_sample, looped.by_sample, strict=True):
@@ -255,3 +256,23 @@ def test_constant_tensors_shaped_like_data_are_no_data():
     result = trace(Recurrent(), events(T, B, 5), T=T)
     assert result.by_layer["w"].dense == T * B * 25  # the first product with zeros runs too
     assert not result.uncounted
+
+
+@pytest.mark.parametrize("silent", [[0], [3], [0, 1, 3]])
+def test_silent_steps_of_a_loop(silent):
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(2, 3, 3, padding=1), nn.Linear(6, 4, bias=False)
+
+        def forward(self, x):
+            return [(self.conv(x_t), F.avg_pool2d(x_t, 2), self.fc(x_t), x_t @ x_t.mT) for x_t in x]
+
+    x = events(T, B, 2, 6, 6) * 2
+    x[silent] = 0
+    result = trace(Loop(), x, T=T, per_sample=True)
+    for name in ("sop", "sum_abs", "pairs_a", "adds"):
+        per_step = [getattr(step, name) for step in result.by_step]
+        assert [t for t in range(T) if per_step[t] == 0] == silent
+    assert [s.adds for s in result.by_step] == [int(x_t.count_nonzero()) for x_t in x]
+    assert sum(s.sum_abs for s in result.by_sample) == result.total.sum_abs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 
@@ -58,13 +59,24 @@ def conv_oracle(x, w, out_shape, stride, low, dilation, groups, transposed):
     return counts
 
 
+MODES = {
+    "grad": contextlib.nullcontext,
+    "no_grad": torch.no_grad,
+    "inference": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+}
+
+
 def check(model, inputs, expected):
-    result = trace(model, inputs)
-    alphabet = result.records[0].a  # of few values, several alphabets are possible
-    for name, value in expected.items():
-        if name == "sum_abs":
-            value = round(value / alphabet.unit) if alphabet.is_event else 0
-        assert getattr(result.total, name) == value, name
+    for mode, context in MODES.items():
+        with context():
+            result = trace(model, inputs)
+        alphabet = result.records[0].a  # of few values, several alphabets are possible
+        for name, value in expected.items():
+            if name == "sum_abs":
+                value = round(value / alphabet.unit) if alphabet.is_event else 0
+            if name != "nnz_out" or mode != "autocast":  # rounding may cancel an output
+                assert getattr(result.total, name) == value, (name, mode)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
@@ -119,9 +131,13 @@ def test_transposed_convolution_equals_brute_force(dims, seed):
     kernel = [rng.randint(1, 3) for _ in range(dims)]
     stride = [rng.randint(1, 3) for _ in range(dims)]
     dilation = [rng.randint(1, 2) for _ in range(dims)]
-    padding = [rng.randint(0, (k - 1) * e) for k, e in zip(kernel, dilation, strict=True)]
     extra = [rng.randrange(max(s, e)) for s, e in zip(stride, dilation, strict=True)]
     size = [rng.randint(2, 4) for _ in range(dims)]
+    full = [
+        (n - 1) * s + e * (k - 1) + x + 1
+        for n, s, e, k, x in zip(size, stride, dilation, kernel, extra, strict=True)
+    ]
+    padding = [rng.randint(0, min(2, (f - 1) // 2)) for f in full]
     kind = rng.choice(["binary", "integer", "real"])
     conv = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)[dims - 1](
         cin, cout, kernel, stride, padding, extra, groups, bias=rng.random() < 0.5, dilation=dilation
@@ -130,10 +146,7 @@ def test_transposed_convolution_equals_brute_force(dims, seed):
         with torch.no_grad():
             conv.weight.mul_(torch.rand(conv.weight.shape) < 0.5)
     x = spikes(rng, rng.randint(1, 2), cin, *size, kind=kind)
-    try:
-        out = conv(x).shape[2:]
-    except RuntimeError:
-        pytest.skip("an output size that torch refuses")
+    out = conv(x).shape[2:]
     expected = conv_oracle(x, conv.weight, out, stride, padding, dilation, groups, True)
     check(conv, x, expected)
 

@@ -86,7 +86,7 @@ def test_spikingjelly_single_and_multi_step(jelly):
         jelly.functional.reset_net(multi_net)
     assert multi.by_layer["2"].spikes == int(spikes.sum())
     assert (multi.total.muls, multi.total.adds) == (0, 0)  # leak and charge belong to the neuron rule
-    assert multi.by_layer["1"].bias_add == T * B * 6 * 256  # from the folded norm
+    assert multi.by_layer["0"].bias_add == T * B * 6 * 256  # from the folded norm
 
 
 @pytest.mark.oracle

@@ -220,3 +220,20 @@ def test_outputs_are_bit_equal():
     handle.remove()
     assert all(torch.equal(a, b) for a, b in zip(seen[0], seen[1], strict=True))
     assert torch.equal(expected[0], seen[1][0])
+
+
+def test_fused_kernels_are_switched_off_inside_only():
+    class Look(nn.Module):
+        def forward(self, x):
+            cuda = torch.backends.cuda
+            self.seen = (
+                torch.backends.mha.get_fastpath_enabled(),
+                cuda.flash_sdp_enabled(),
+                cuda.math_sdp_enabled(),
+            )
+            assert self.seen == (False, False, True)
+            return x
+
+    trace(Look(), torch.ones(1))
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()

@@ -16,6 +16,7 @@ def test_batch_norm_folds_into_the_layer_before_it_only():
     x = torch.randn(2, 3, 8, 8)
     folded = trace(nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)).eval(), x)
     assert (folded.total.muls, folded.total.adds, folded.total.bias_add) == (0, 0, 2 * 4 * 36)
+    assert set(folded.by_layer) == {"0"}  # the convolution pays
     biased = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval(), x)
     assert biased.total.bias_add == 2 * 4 * 36
     after_pool = trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.BatchNorm2d(4)).eval(), x)

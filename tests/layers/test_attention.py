@@ -104,6 +104,23 @@ def test_sdsa1_equals_its_equation(dtype: torch.dtype, training: bool) -> None:
     assert same_bits(layer.mix(q, k, v), q * gate)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_sdsa1_counts_exactly(dtype: torch.dtype, training: bool) -> None:
+    """What enters the gate neuron: up to 400 coincidences; bfloat16 alone would stop counting at 256."""
+    layer = SDSA1(4, 2, lambda role, channels: Through(), residual="ms").train(training)
+    k, v = (spikes(2, 3, 4, 20, 20, rate=0.9, dtype=dtype) for _ in range(2))
+    got = layer.mix(torch.ones_like(k), k, v)
+    counts = (k.double() * v.double()).sum((-2, -1), keepdim=True)
+    assert counts.max() > 256
+    assert same_bits(got, counts.to(dtype).expand_as(got))
+
+
+def test_residual_adds_its_input() -> None:
+    branch, x = nn.Conv2d(2, 2, 1), torch.randn(3, 2, 4, 4)
+    assert same_bits(Residual(branch)(x).detach(), (x + branch(x)).detach())
+
+
 def test_sdsa1_heads_matter_only_with_the_filter() -> None:
     q, k, v = (spikes(2, 1, 8, 4, 4, rate=0.1) for _ in range(3))
 

@@ -20,7 +20,8 @@ class Net(L.LightningModule):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.net = nn.Sequential(snnkit.PerStep(nn.Conv2d(2, 6, 3)), snnkit.LIF(), snnkit.PerStep(nn.Flatten(), nn.Linear(6 * 36, 4)))
+        head = snnkit.PerStep(nn.Flatten(), nn.Linear(6 * 36, 4))
+        self.net = nn.Sequential(snnkit.PerStep(nn.Conv2d(2, 6, 3)), snnkit.LIF(), head)
     def training_step(self, batch, i):
         return F.cross_entropy(self.net(batch.x).mean(0), batch.y)
     def configure_optimizers(self):
@@ -32,12 +33,14 @@ class Net(L.LightningModule):
 def loader(batch):
     g = torch.Generator().manual_seed(1)
     data = InMemory(torch.rand(32, 3, 2, 8, 8, generator=g) * 3, torch.randint(0, 4, (32,), generator=g))
-    return torch.utils.data.DataLoader(data, batch, sampler=EpochSampler(32, seed=5, shuffle=True), collate_fn=lambda b: b)
+    sampler = EpochSampler(32, seed=5, shuffle=True)
+    return torch.utils.data.DataLoader(data, batch, sampler=sampler, collate_fn=lambda b: b)
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     grads, devices = [], int(sys.argv[1])
-    trainer = L.Trainer(max_epochs=2, accelerator="cpu", devices=devices, strategy="ddp" if devices > 1 else "auto",
+    trainer = L.Trainer(max_epochs=2, accelerator="cpu", devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
         logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         use_distributed_sampler=False)
     trainer.fit(Net(), loader(16 // devices))
@@ -55,7 +58,9 @@ def test_two_processes_equal_one_with_the_joined_batch(tmp_path: Path) -> None:
     for devices in (1, 2):
         out = tmp_path / f"{devices}.pt"
         command = [sys.executable, str(script), str(devices), str(out)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, cwd=tmp_path
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         grads.append(torch.load(out, weights_only=True))
     assert len(grads[0]) == len(grads[1]) == 4

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,11 @@ from snnkit.train import (
     wilson_interval,
 )
 
-SMALL = ["--model.settings={width: 16, depth: 1, heads: 2}", "--data.settings={T: 2}", "--data.batch_size=256"]
+SMALL = [
+    "--model.settings={width: 16, depth: 1, heads: 2}",
+    "--data.settings={T: 2}",
+    "--data.batch_size=256",
+]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +55,12 @@ def run(cache: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_folder_is_complete(run: Path) -> None:
-    assert {p.name for p in run.iterdir()} == {"checkpoints", "config.yaml", "metrics.csv", "model.safetensors"}
+    assert {p.name for p in run.iterdir()} == {
+        "checkpoints",
+        "config.yaml",
+        "metrics.csv",
+        "model.safetensors",
+    }
     rows = read_metrics(run / "metrics.csv")
     assert [row["epoch"] for row in rows] == [0, 1]
     assert {"train_loss", "train_accuracy", "val_loss", "val_accuracy"} <= rows[0].keys()
@@ -86,7 +96,8 @@ def test_kill_and_resume_repeat_the_uninterrupted_run(cache: str, tmp_path: Path
     epochs = 4
     code = (
         "import sys; from snnkit.train import train; "
-        f"train('digits', sys.argv[1], {[*SMALL, f'--trainer.max_epochs={epochs}']!r}, resume=sys.argv[2] == '1')"
+        f"settings = {[*SMALL, f'--trainer.max_epochs={epochs}']!r}; "
+        "train('digits', sys.argv[1], settings, resume=sys.argv[2] == '1')"
     )
     environment = os.environ | {"SNNKIT_CACHE": cache, "OMP_NUM_THREADS": "1"}
 
@@ -223,7 +234,9 @@ def test_parameter_groups_spare_vectors() -> None:
 
 
 def test_schedule_warms_up_and_falls_as_a_cosine() -> None:
-    optimizer, schedule = adamw_cosine(torch.nn.Linear(1, 1), lr=1.0, weight_decay=0, steps=100, warmup_steps=9)
+    optimizer, schedule = adamw_cosine(
+        torch.nn.Linear(1, 1), lr=1.0, weight_decay=0, steps=100, warmup_steps=9
+    )
     rates = []
     for _ in range(100):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -231,7 +244,7 @@ def test_schedule_warms_up_and_falls_as_a_cosine() -> None:
         schedule.step()
     assert rates[:3] == pytest.approx([0.1, 0.2, 0.3])
     assert max(rates) == pytest.approx(rates[9]) == pytest.approx(1.0)
-    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[9:]))
     assert rates[-1] < 0.012
 
 
@@ -260,7 +273,8 @@ def test_augmentation_translates_by_the_stated_share() -> None:
 
 
 @pytest.mark.parametrize(
-    ("correct", "total", "low", "high"), [(0, 10, 0.0, 0.27754), (10, 10, 0.72246, 1.0), (350, 360, 0.94961, 0.98484)]
+    ("correct", "total", "low", "high"),
+    [(0, 10, 0.0, 0.27754), (10, 10, 0.72246, 1.0), (350, 360, 0.94961, 0.98484)],
 )
 def test_wilson_interval(correct: int, total: int, low: float, high: float) -> None:
     assert wilson_interval(correct, total) == pytest.approx((low, high), abs=2e-5)
