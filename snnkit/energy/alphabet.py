@@ -16,11 +16,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["BINARY", "EMPTY", "MAX_LEVELS", "REAL", "Alphabet", "indicator", "observe"]
+__all__ = ["BINARY", "EMPTY", "MAX_LEVELS", "REAL", "Alphabet", "has_no_zero", "indicator", "observe"]
 
 MAX_LEVELS = 255
 _DENOMINATOR = 16  # the largest value may be p/q of the smallest, q up to this, and still share a unit
 _SAMPLE = 2048
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,17 @@ def indicator(x: Tensor) -> Tensor:
     """1 where x != 0, as float32 (float64 for float64). One pass: comparisons that return bool are slower."""
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     return torch.ne(x, 0, out=torch.empty(x.shape, dtype=dtype, device=x.device))
+
+
+def has_no_zero(x: Tensor) -> bool:
+    """Every element is nonzero. Looks in memory order, and at pieces that stay in the cache."""
+    x = x.detach()
+    ordered = x if x.is_contiguous() or x.ndim < 2 else x.mT
+    flat = ordered.reshape(-1)
+    flags = torch.empty(min(flat.numel(), _PIECE), device=x.device)
+    return all(
+        bool(torch.ne(part, 0, out=flags[: part.numel()]).min()) for part in flat.split(_PIECE) if len(part)
+    )
 
 
 def observe(x: Tensor, mask: Tensor | None = None) -> Alphabet:

@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import pointwise
-from .alphabet import BINARY, EMPTY, Alphabet, indicator, observe
+from .alphabet import BINARY, EMPTY, Alphabet, has_no_zero, indicator, observe
 from .guard import decomposed_recurrence
 from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
@@ -334,7 +334,7 @@ class Watch(TorchDispatchMode):
         key = (storage, weight._version, weight.storage_offset(), tuple(weight.shape)) if fixed else None
         known = None if key is None else self._nonzero.get(key)
         if known is None:
-            known = weight.numel() == 0 or bool(indicator(weight).min())
+            known = has_no_zero(weight)
             if key is not None:
                 self._nonzero[key] = known
         return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from .conv import SpikingConv
 __all__ = ["EMBEDS", "PatchEmbed", "ms_sps", "sps"]
 
 EMBEDS: Registry = Registry("patch embedding")
+Pools = str | Sequence[int]
 
 
 class PatchEmbed(nn.Module):
@@ -53,28 +55,32 @@ class PatchEmbed(nn.Module):
 
 
 def _stages(
-    in_channels: int, width: int, pools: str, neuron: NeuronFactory
+    in_channels: int, width: int, pools: Pools, neuron: NeuronFactory
 ) -> tuple[list[int], list[Literal["spike"] | None], int]:
+    flags = "".join(map(str, pools)) if isinstance(pools, str | Sequence) else ""
     require(
-        len(pools) == 4 and set(pools) <= {"0", "1"},
+        len(flags) == 4 and set(flags) <= {"0", "1"},
         "pools",
         pools,
-        'four characters 0 or 1, one for each stage, as "0011"',
+        'one 0 or 1 for each of the four stages, as "0011" or [0, 0, 1, 1]',
+        "In YAML write a list: there 0011 is a number.",
     )
     require(width % 8 == 0, "width", width, "a multiple of 8 (the stem widens from width/8)")
     widths = [in_channels, width // 8, width // 4, width // 2, width]
-    return widths, ["spike" if p == "1" else None for p in pools], 2 ** pools.count("1")
+    return widths, ["spike" if flag == "1" else None for flag in flags], 2 ** flags.count("1")
 
 
 @EMBEDS.register("sps")
-def sps(in_channels: int, width: int, neuron: NeuronFactory, *, pools: str = "1111", **_: Any) -> PatchEmbed:
+def sps(
+    in_channels: int, width: int, neuron: NeuronFactory, *, pools: Pools = "1111", **_: Any
+) -> PatchEmbed:
     """Spiking patch splitting of Spikformer (arXiv 2209.15425, section 3.2).
 
     Four times ``3x3 conv -> BN -> neuron -> [max pool]`` of width C/8, C/4, C/2, C, then
     ``x + neuron(BN(3x3 conv(x)))``: the output counts 0, 1 or 2 spikes.
 
     Args:
-        pools: which stages halve the map, e.g. "1111" (/16) or "0011" (/4).
+        pools: which stages halve the map, "1111" (/16), "0011" (/4) or a list as [0, 0, 1, 1].
     """
     widths, pooled, reduction = _stages(in_channels, width, pools, neuron)
     convs = [
@@ -87,7 +93,7 @@ def sps(in_channels: int, width: int, neuron: NeuronFactory, *, pools: str = "11
 
 @EMBEDS.register("ms_sps")
 def ms_sps(
-    in_channels: int, width: int, neuron: NeuronFactory, *, pools: str = "1111", **_: Any
+    in_channels: int, width: int, neuron: NeuronFactory, *, pools: Pools = "1111", **_: Any
 ) -> PatchEmbed:
     """Membrane-shortcut patch splitting of Spike-driven Transformer V1 (arXiv 2307.01694).
 

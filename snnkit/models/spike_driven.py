@@ -11,6 +11,7 @@ in the computation; here it does not exist. Event models use 3x3 max filters in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ def spike_driven_transformer(
     width: int,
     heads: int = 8,
     ratio: float = 4.0,
-    pools: str = "1111",
+    pools: str | Sequence[int] = "1111",
     max_filter: bool = False,
     neuron: NeuronSpec = "lif",
     T: int = 4,

@@ -11,6 +11,7 @@ scales the attention by 0.25.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ def spikformer(
     width: int,
     heads: int,
     ratio: float = 4.0,
-    pools: str = "1111",
+    pools: str | Sequence[int] = "1111",
     scale: float = 0.125,
     qkv_bias: bool = False,
     neuron: NeuronSpec = "lif",

@@ -6,14 +6,17 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 
 from .base import NEURONS, Neuron, NeuronOps
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
+from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
 from .lif import IF, LIF, LIFState, lif_step
 from .presets import LibraryPresets
 
 __all__ = [
     "IF",
+    "ILIF",
     "LIF",
     "NEURONS",
+    "ILIFState",
     "IntegratorState",
     "LIFState",
     "LeakyIntegrator",

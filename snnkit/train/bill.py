@@ -15,7 +15,7 @@ from ..errors import require
 from ..models import Backbone, create_model
 from .evaluate import open_data, open_model
 
-__all__ = ["energy_bill", "energy_of", "print_comparison"]
+__all__ = ["by_part", "energy_bill", "energy_of", "print_comparison"]
 
 Twin = Literal["ann", "qann"]
 
@@ -70,6 +70,25 @@ def energy_bill(
         save(reports["snn"].plot("layers"), plot)
         print(f"wrote {plot}")
     return reports
+
+
+def by_part(report: Report) -> dict[str, dict[str, float]]:
+    """Energy by part of a backbone (stem stage, attention, MLP, head) and purpose, in pJ."""
+    purposes = {
+        "synaptic operations": ("ac", "mac", "bias", "scale"),
+        "neurons": ("neuron",),
+        "memory: weights": ("mem_w",),
+        "memory: sums and states": ("mem_p", "mem_u"),
+    }
+    of_term = {term: purpose for purpose, terms in purposes.items() for term in terms}
+    parts: dict[str, dict[str, float]] = {}
+    for line in report.lines:
+        names = line.layer.split(".")
+        part = ".".join(names[: 4 if names[0] == "embeds" else 3 if names[0] == "blocks" else 1]) or "model"
+        purpose = of_term.get(line.term, "other")
+        inside = parts.setdefault(part, {})
+        inside[purpose] = inside.get(purpose, 0.0) + line.pj
+    return {part: terms for part, terms in parts.items() if sum(terms.values()) > 0}
 
 
 def print_comparison(reports: dict[str, Report], console: Console) -> None:

@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from ..files import write_atomically
-from ..neurons import Neuron
+from .rates import spiking_neurons
 
 __all__ = ["EpochCSV", "EpochLines", "EpochSeed", "FiringRates", "read_metrics"]
 
@@ -105,9 +105,8 @@ class FiringRates(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.sums, self.counts = {}, {}
         net = getattr(pl_module, "net", pl_module)
-        for path, module in net.named_modules():
-            if isinstance(module, Neuron) and module.spike_levels is not None:
-                self.handles.append(module.register_forward_hook(self._recorder(path)))
+        for path, neuron in spiking_neurons(net).items():
+            self.handles.append(neuron.register_forward_hook(self._recorder(path)))
 
     def _recorder(self, path: str) -> Any:
         def record(module: nn.Module, args: Any, out: Tensor) -> None:

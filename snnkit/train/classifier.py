@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ..data import Batch
 from ..errors import NumericsError, require
-from ..losses import LOSSES
+from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
 from .augment import FrameAugment
 from .optim import adamw_cosine
+from .rates import spike_outputs
 
 __all__ = ["Classifier"]
 
@@ -26,6 +27,8 @@ class Classifier(L.LightningModule):
         settings: further arguments of the model, as ``width``, ``depth`` or ``T``.
         num_classes, in_channels, img_size: of the data; the training command takes them from there.
         loss: registered loss. loss_settings: its arguments, as ``label_smoothing``.
+        rate_target, rate_weight: add ``rate_weight * rate_regularizer(outputs of all spiking neurons,
+            rate_target)`` to the loss: layers that fire more than the target are pushed below it.
         lr, weight_decay, warmup_epochs: of AdamW, with a cosine schedule over all epochs.
         augment: arguments of :class:`FrameAugment`, applied to training batches.
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
@@ -45,6 +48,8 @@ class Classifier(L.LightningModule):
         img_size: int = 16,
         loss: str = "mean_ce",
         loss_settings: dict[str, Any] | None = None,
+        rate_target: float = 0.1,
+        rate_weight: float = 0.0,
         lr: float = 2e-3,
         weight_decay: float = 0.02,
         warmup_epochs: float = 2.0,
@@ -57,6 +62,8 @@ class Classifier(L.LightningModule):
         self.net.config = {k: v for k, v in (self.net.config or {}).items() if k != "readout"}
         self.loss, self.loss_settings = LOSSES.get(loss), loss_settings or {}
         self.lr, self.weight_decay, self.warmup_epochs, self.seed = lr, weight_decay, warmup_epochs, seed
+        self.rate_target, self.rate_weight = rate_target, rate_weight
+        require(rate_weight >= 0, "Classifier.rate_weight", rate_weight, "a number >= 0")
         require(warmup_epochs >= 0, "Classifier.warmup_epochs", warmup_epochs, "a number >= 0")
         self.augment = FrameAugment(**augment) if augment else None
 
@@ -68,7 +75,12 @@ class Classifier(L.LightningModule):
         x = batch.x
         if self.augment is not None:
             x = self.augment(x, self._generator())
-        loss, accuracy = self._score(x, batch, **self.loss_settings)
+        if self.rate_weight:
+            with spike_outputs(self.net) as outputs:
+                loss, accuracy = self._score(x, batch, **self.loss_settings)
+            loss = loss + self.rate_weight * rate_regularizer(outputs, self.rate_target)
+        else:
+            loss, accuracy = self._score(x, batch, **self.loss_settings)
         if not torch.isfinite(loss):
             raise NumericsError(
                 f"training: the loss is {loss.item()} at step {self.global_step}. Lower lr, or set "

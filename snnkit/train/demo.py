@@ -14,11 +14,11 @@ from .. import plot
 from ..energy import Report
 from ..files import write_atomically
 from ..models import Backbone
-from ..neurons import Neuron
-from .bill import energy_of, print_comparison
+from .bill import by_part, energy_of, print_comparison
 from .callbacks import read_metrics
 from .datamodule import EventData
 from .evaluate import evaluate, open_model
+from .rates import spike_outputs, spiking_neurons
 from .run import train
 
 __all__ = ["demo"]
@@ -40,10 +40,12 @@ def demo(out: Path, *, seed: int = 0, epochs: int | None = None, resume: bool = 
     net, _ = open_model(out)
     frames, labels = data.open("test").tensors()
     reports = energy_of(net, frames[:64])
-    rates = measure_rates(net, frames[:64].transpose(0, 1))
+    with torch.no_grad(), spike_outputs(net) as outputs:
+        net(frames[:64].transpose(0, 1))
+    rates = {path: out.mean().item() for path, out in outputs.items()}
 
     console = Console()
-    console.print(reports["snn"].to_table())
+    console.print(reports["snn"].to_table(layers=False))
     print_comparison(reports, console)
     print(
         f"\ntest accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}; 95 % interval "
@@ -56,21 +58,13 @@ def demo(out: Path, *, seed: int = 0, epochs: int | None = None, resume: bool = 
     return result.accuracy
 
 
-def measure_rates(net: Backbone, x: Tensor) -> dict[str, float]:
-    """Mean output per neuron and step of every spiking layer, for ``x [T, B, P, H, W]``."""
-    rates: dict[str, float] = {}
-    handles = [
-        module.register_forward_hook(lambda m, a, out, path=path: rates.update({path: out.mean().item()}))
-        for path, module in net.named_modules()
-        if isinstance(module, Neuron) and module.spike_levels is not None
-    ]
-    try:
-        with torch.no_grad():
-            net(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return rates
+def _purposes(report: Report) -> dict[str, float]:
+    """Energy by purpose, all parts together."""
+    total: dict[str, float] = {}
+    for purposes in by_part(report).values():
+        for purpose, pj in purposes.items():
+            total[purpose] = total.get(purpose, 0.0) + pj
+    return total
 
 
 def _write(
@@ -99,23 +93,22 @@ def _draw(
     reports: dict[str, Report],
     rates: dict[str, float],
 ) -> None:
-    spikes: list[Tensor] = []
-    neuron = next(m for m in net.modules() if isinstance(m, Neuron) and m.spike_levels is not None)
-    handle = neuron.register_forward_hook(lambda m, a, y: spikes.append(y[:, 0].flatten(1)))
-    with torch.no_grad():
+    with torch.no_grad(), spike_outputs(net) as outputs:
         net(frames[:1].transpose(0, 1))
-    handle.remove()
+    path, neuron = next(iter(spiking_neurons(net).items()))
     x = torch.tensor([0.0, 0.9, 0.8, 0.2, 1.2, 1.5, 0.0, 0.7, 1.1, 0.0, 0.0, 1.6]).view(-1, 1, 1)
     potential, out_spikes = plot.membrane_trace(neuron, x)
     threshold = getattr(neuron, "threshold", 1.0)
     pictures = {
         "events": plot.frames(frames[0]),
-        "raster": plot.raster(spikes[0]),
+        "raster": plot.raster(outputs[path][:, 0].flatten(1)),
         "membrane": plot.membrane(potential.flatten(), out_spikes.flatten(), threshold=float(threshold)),
         "rates": plot.firing_rates(rates),
         "training": plot.training_curves(read_metrics(out / "metrics.csv")),
-        "energy_layers": reports["snn"].plot("layers"),
-        "energy": plot.energy_comparison({name.upper(): report.by_term for name, report in reports.items()}),
+        "energy_parts": plot.energy_breakdown(by_part(reports["snn"])),
+        "energy": plot.energy_comparison(
+            {name.upper(): _purposes(report) for name, report in reports.items()}
+        ),
     }
     for name, axes in pictures.items():
         plot.save(axes, out / f"{name}.png")

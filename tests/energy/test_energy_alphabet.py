@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from snnkit.energy import NeuronCost, trace
-from snnkit.energy.alphabet import BINARY, EMPTY, REAL, Alphabet, observe
+from snnkit.energy.alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, observe
 
 
 @pytest.mark.parametrize(
@@ -160,3 +160,24 @@ def test_a_neuron_without_costs_is_counted_as_ordinary_operations():
     assert any("energy_ops() failed" in w for w in result.warnings)
     assert result.total.neuron_steps == 0
     assert result.total.cmps == 2 * 36
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (70_000,), (300, 400), (2, 3, 4)])
+def test_zeros_in_weights_are_found(shape):
+    x = torch.rand(shape) + 0.5
+    for view in (x, x.mT if x.ndim > 1 else x, x.to(torch.bfloat16), x[..., ::2]):
+        assert has_no_zero(view)
+        if view.numel():
+            broken = view.clone(memory_format=torch.preserve_format)
+            broken[(-1,) * x.ndim] = 0
+            assert not has_no_zero(broken)
+
+
+def test_autocast_rounding_changes_neither_alphabet_nor_levels():
+    few = torch.tensor([[0.41, 0.823]])  # in bfloat16 one is twice the other, within rounding
+    ninths = torch.randint(0, 10, (2, 300), generator=torch.Generator().manual_seed(0)) / 9
+    with torch.autocast("cpu", torch.bfloat16):
+        assert trace(nn.Linear(2, 3), few).records[0].a == REAL
+        result = trace(nn.Linear(300, 1), ninths)
+    assert result.records[0].a.levels == 9
+    assert result.total.sum_abs == round(float(ninths.sum()) * 9)

@@ -1,0 +1,111 @@
+r"""Integer leaky integrate-and-fire: spike counts in training, single spikes at inference.
+
+::
+
+    h[t] = (1 - 1/tau) v[t-1] + x[t]
+    n[t] = round(clip(h[t] / threshold, 0, D))          half to even
+    v[t] = h[t] - n[t] threshold
+
+Backward, straight through the rounding: ``dn/dh = 1/threshold`` where ``0 <= h/threshold <= D``, else 0.
+
+A count n is n binary spikes in D virtual steps; behind a linear layer their sum is the same, so that
+inference needs additions only (Luo et al. 2024, SpikeYOLO, arXiv 2407.20708).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import require
+from .base import NEURONS, Neuron, NeuronOps
+
+__all__ = ["ILIF", "ILIFState"]
+
+
+class ILIFState(NamedTuple):
+    """``v [B, *]``: potential after the reset."""
+
+    v: Tensor
+
+
+class _Count(torch.autograd.Function):
+    """Round to 0..D; the gradient passes inside the window, boundaries included."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(u: Tensor, levels: int) -> Tensor:
+        return u.clamp(0, levels).round()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+        u, levels = inputs
+        ctx.save_for_backward((u >= 0) & (u <= levels))
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        (inside,) = ctx.saved_tensors
+        return grad * inside, None
+
+
+@NEURONS.register("ilif")
+class ILIF(Neuron):
+    """Integer LIF neuron (I-LIF).
+
+    Args:
+        levels: D, the largest count of a step, >= 1; also ``spike_levels``.
+        tau: time constant in steps, >= 1; published 4/3, a decay of 1/4.
+        threshold: > 0, the size of one spike.
+        detach_reset: no gradient through the counts in the reset. Without it the gradient through time
+            vanishes inside the window, because there ``dv/dh = 1 - 1 = 0``; hence the default True, while
+            the published code has False.
+
+    Shape:
+        ``x [T, B, *]`` float -> counts in {0, ..., D}, same shape and dtype.
+    State:
+        ``v [B, *]``, starts at 0, at least float32.
+    Raises:
+        ConfigError: a value out of range; and those of :class:`snnkit.neurons.Neuron`.
+    """
+
+    State = ILIFState
+
+    def __init__(
+        self, levels: int = 4, *, tau: float = 4 / 3, threshold: float = 1.0, detach_reset: bool = True
+    ) -> None:
+        super().__init__()
+        ok = isinstance(levels, int) and not isinstance(levels, bool) and 1 <= levels <= 255
+        require(ok, "ILIF.levels", levels, "an int in 1..255")
+        for name, value, low in (("tau", tau, 1.0), ("threshold", threshold, 1e-30)):
+            ok = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value < math.inf
+            require(
+                ok, f"ILIF.{name}", value, "a finite number >= 1" if name == "tau" else "a finite number > 0"
+            )
+        self.levels, self.tau, self.threshold = levels, float(tau), float(threshold)
+        self.detach_reset, self.spike_levels = detach_reset, levels
+
+    def initial_state(self, x: Tensor) -> ILIFState:
+        """``v = 0``."""
+        return ILIFState(torch.zeros_like(x))
+
+    def step(self, x: Tensor, state: ILIFState) -> tuple[Tensor, ILIFState]:
+        """One step of the equations above."""
+        h = (1 - 1 / self.tau) * state.v + x
+        n = _Count.apply(h / self.threshold, self.levels)
+        v = h - (n.detach() if self.detach_reset else n) * self.threshold
+        return n, ILIFState(v)
+
+    def energy_ops(self) -> NeuronOps:
+        """A leak multiplication, an addition, a comparison per bit of the count; a subtraction per spike."""
+        return NeuronOps(
+            mul=1.0, add=1.0, cmp=math.ceil(math.log2(self.levels + 1)), spike_add=1.0, state_words=1.0
+        )
+
+    def extra_repr(self) -> str:
+        """Every setting."""
+        levels = f"levels={self.levels}, tau={self.tau:g}, threshold={self.threshold:g}"
+        return f"{levels}, detach_reset={self.detach_reset}"
