@@ -109,9 +109,17 @@ class FormatError(SnnkitError, ValueError):
     """
 
     def __init__(
-        self, path: str | PathLike[str], reason: str, *, offset: int | None = None, hint: str = ""
+        self,
+        path: str | PathLike[str],
+        reason: str | None = None,
+        *,
+        offset: int | None = None,
+        hint: str = "",
     ) -> None:
-        self.path, self.reason, self.offset, self.hint = str(path), reason, offset, hint
+        self.path, self.reason, self.offset, self.hint = str(path), reason or "", offset, hint
+        if reason is None:  # rebuilt from its message alone, as torch does for errors of loader workers
+            super().__init__(str(path))
+            return
         where = f" at byte {offset}" if offset is not None else ""
         super().__init__(f"{quote(self.path)}{where}: {reason}" + (f" {hint}" if hint else ""))
 

@@ -96,7 +96,7 @@ def test_train_evaluate_energy(
     files = [tmp_path / name for name in ("e.json", "e.csv", "e.png")]
     options = ["--samples", "8", "--json", str(files[0]), "--csv", str(files[1]), "--plot", str(files[2])]
     assert main(["energy", "--checkpoint", str(out), *options]) == 0
-    assert "quantised ANN twin" in capsys.readouterr().out
+    assert "as a quantised ANN" in capsys.readouterr().out
     assert json.loads(files[0].read_text())
     assert all(f.stat().st_size > 200 for f in files)
 

@@ -15,9 +15,10 @@ from ..errors import require
 from ..models import Backbone, create_model
 from .evaluate import open_data, open_model
 
-__all__ = ["by_part", "energy_bill", "energy_of", "print_comparison"]
+__all__ = ["by_part", "energy_bill", "energy_of", "print_bill"]
 
 Twin = Literal["ann", "qann"]
+_NAMES = {"ann": "as an ANN", "qann": "as a quantised ANN"}
 
 
 def energy_of(
@@ -53,9 +54,7 @@ def energy_bill(
         net = create_model(str(model), num_classes=source.num_classes, **size)
     frames = source.tensors()[0][:samples]
     reports = energy_of(net, frames, hardware=hardware, twins=twins)
-    console = Console()
-    console.print(reports["snn"].to_table())
-    print_comparison(reports, console)
+    print_bill(reports)
     if model is not None:
         print(
             "The weights are fresh: firing rates, and with them the energy, are not those of a trained model."
@@ -91,16 +90,12 @@ def by_part(report: Report) -> dict[str, dict[str, float]]:
     return {part: terms for part, terms in parts.items() if sum(terms.values()) > 0}
 
 
-def print_comparison(reports: dict[str, Report], console: Console) -> None:
-    """One line per twin: energy per inference, and its ratio to the spiking network."""
-    from rich.table import Table
-
-    names = {"snn": "this network", "ann": "ANN twin", "qann": "quantised ANN twin"}
-    table = Table(
-        "energy per inference", "nJ", "relative", title=f"hardware: {reports['snn'].hardware}", box=None
-    )
-    table.columns[1].justify = table.columns[2].justify = "right"
-    own = reports["snn"].total_pj
-    for name, report in reports.items():
-        table.add_row(names[name], f"{report.total_pj / 1e3:,.1f}", f"{report.total_pj / own:.2f}x")
-    console.print(table)
+def print_bill(reports: dict[str, Report], layers: bool = True) -> None:
+    """Energy table of the network and its twins, with one sentence on what the numbers say."""
+    own, *twins = reports.values()
+    Console().print(own.to_table(*twins, layers=layers))
+    for twin, name in zip(twins, [n for n in reports if n != "snn"], strict=True):
+        ratio = twin.total_pj / own.total_pj
+        print(
+            f"{_NAMES[name]}, same layers and data-flow: {ratio:.2f} times the energy of the spiking network"
+        )

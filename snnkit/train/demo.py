@@ -7,14 +7,13 @@ import time
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from .. import plot
 from ..energy import Report
 from ..files import write_atomically
 from ..models import Backbone
-from .bill import by_part, energy_of, print_comparison
+from .bill import by_part, energy_of, print_bill
 from .callbacks import read_metrics
 from .datamodule import EventData
 from .evaluate import evaluate, open_model
@@ -44,9 +43,7 @@ def demo(out: Path, *, seed: int = 0, epochs: int | None = None, resume: bool = 
         net(frames[:64].transpose(0, 1))
     rates = {path: out.mean().item() for path, out in outputs.items()}
 
-    console = Console()
-    console.print(reports["snn"].to_table(layers=False))
-    print_comparison(reports, console)
+    print_bill(reports, layers=False)
     print(
         f"\ntest accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}; 95 % interval "
         f"{100 * low:.1f} to {100 * high:.1f} %), mean firing rate {sum(rates.values()) / len(rates):.3f}, "

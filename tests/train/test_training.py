@@ -286,3 +286,40 @@ def test_summary_of_the_saved_model_names_its_data(run: Path) -> None:
     info = read_metadata(run / "model.safetensors")
     assert info["info"]["data"] == {"dataset": "digits", "settings": {"T": 2}}
     assert json.dumps(info["model"])
+
+
+def test_the_rate_penalty_lowers_rates(cache: str, tmp_path: Path) -> None:
+    means = []
+    for weight in (0.0, 30.0):
+        out = tmp_path / str(weight)
+        options = ["--trainer.max_epochs=2", "--data.batch_size=48", f"--model.rate_weight={weight}"]
+        train("digits", out, [*SMALL, *options, "--model.rate_target=0.02"])
+        row = read_metrics(out / "metrics.csv")[-1]
+        rates = [v for k, v in row.items() if k.startswith("rate/")]
+        means.append(sum(rates) / len(rates))
+    assert means[1] < 0.8 * means[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "extra"),
+    [
+        ("lightning", "import snnkit.train", "train"),
+        (
+            "tensorboard",
+            "from snnkit.train import train; train('digits', 'out', tensorboard=True)",
+            "tensorboard",
+        ),
+        ("sklearn", "from snnkit.data import DigitsEvents; DigitsEvents(cache_dir='cache')", "train"),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_install_line(
+    module: str, code: str, extra: str, tmp_path: Path
+) -> None:
+    blocked = f"import sys; sys.modules[{module!r}] = None; sys.modules['tensorboardX'] = None; {code}"
+    environment = os.environ | {"PYTHONPATH": str(Path(snnkit.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", blocked], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert f'pip install "snnkit[{extra}]"' in done.stderr
+    assert "MissingDependencyError" in done.stderr
