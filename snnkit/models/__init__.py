@@ -5,7 +5,7 @@ same call), register its sizes with ``@MODELS.register("name")`` and import it h
 pick it up. Give it a ``*_test`` size that runs in milliseconds.
 """
 
-from .backbone import Backbone, Stage
+from .backbone import Backbone, BackboneArgs, Stage
 from .io import load_model, read_metadata, save_model
 from .registry import MODELS, create_model, list_models, list_neurons
 from .spike_driven import spike_driven_transformer
@@ -14,6 +14,7 @@ from .spikformer import spikformer
 __all__ = [
     "MODELS",
     "Backbone",
+    "BackboneArgs",
     "Stage",
     "create_model",
     "list_models",

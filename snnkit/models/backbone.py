@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,18 @@ from ..layers import CHANNEL_MIXERS, EMBEDS, MIXERS, Head, Residual, ResidualKin
 from ..neurons import NeuronFactory, NeuronSpec
 from ..sequence import as_sequence, check_finite, checks_numerics
 
-__all__ = ["Backbone", "Stage"]
+__all__ = ["Backbone", "BackboneArgs", "Stage"]
+
+
+class BackboneArgs(TypedDict, total=False):
+    """What every family passes on to :class:`Backbone` as it is, with its defaults."""
+
+    neuron: NeuronSpec
+    T: int
+    in_channels: int
+    num_classes: int
+    img_size: int
+    readout: str
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConfigError, quote
 from ..neurons import NEURONS, NeuronSpec
 from ..registry import Registry, closest
-from .backbone import Backbone
+from .backbone import Backbone, BackboneArgs
 
 __all__ = ["MODELS", "create_model", "list_models", "list_neurons"]
 
@@ -37,7 +38,7 @@ def create_model(name: str, *, neuron: NeuronSpec = "lif", **settings: Any) -> B
         torch.Size([2, 10])
     """
     factory = MODELS.get(name)
-    known = inspect.signature(factory).parameters
+    known = _settings(factory)
     for key in settings:
         if key not in known:
             raise ConfigError(
@@ -47,6 +48,15 @@ def create_model(name: str, *, neuron: NeuronSpec = "lif", **settings: Any) -> B
     net: Backbone = factory(neuron=neuron, **settings)
     net.config = {"name": name, "neuron": neuron, **settings}
     return net
+
+
+def _settings(factory: Callable[..., Any]) -> list[str]:
+    """Names that a family accepts: its own arguments, and those of the backbone it passes on."""
+    parameters = inspect.signature(factory).parameters.values()
+    names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    if len(names) < len(parameters):
+        names += BackboneArgs.__annotations__
+    return [name for name in names if name != "neuron"]
 
 
 def list_models(pattern: str = "*") -> list[str]:

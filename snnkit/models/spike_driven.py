@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 from torch import nn
 
-from ..neurons import NeuronSpec
-from .backbone import Backbone, Stage
+from .backbone import Backbone, BackboneArgs, Stage
 from .registry import MODELS
 from .spikformer import PUBLISHED_NEURONS
 
@@ -33,12 +32,7 @@ def spike_driven_transformer(
     ratio: float = 4.0,
     pools: str | Sequence[int] = "1111",
     max_filter: bool = False,
-    neuron: NeuronSpec = "lif",
-    T: int = 4,
-    in_channels: int = 3,
-    num_classes: int = 1000,
-    img_size: int = 224,
-    readout: str = "mean",
+    **backbone: Unpack[BackboneArgs],
 ) -> Backbone:
     """SDT-V1 with ``depth`` blocks of ``width`` channels; arguments as in :class:`Backbone`.
 
@@ -61,13 +55,8 @@ def spike_driven_transformer(
         [stage],
         residual="ms",
         head_spike=True,
-        neuron=neuron,
         published=PUBLISHED_NEURONS,
-        T=T,
-        in_channels=in_channels,
-        num_classes=num_classes,
-        img_size=img_size,
-        readout=readout,
+        **backbone,
     )
     for module in net.modules():
         if isinstance(module, nn.Conv2d):

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
-from ..neurons import NeuronSpec
-from .backbone import Backbone, Stage
+from .backbone import Backbone, BackboneArgs, Stage
 from .registry import MODELS
 
 __all__ = ["PUBLISHED_NEURONS", "spikformer"]
@@ -34,12 +33,7 @@ def spikformer(
     pools: str | Sequence[int] = "1111",
     scale: float = 0.125,
     qkv_bias: bool = False,
-    neuron: NeuronSpec = "lif",
-    T: int = 4,
-    in_channels: int = 3,
-    num_classes: int = 1000,
-    img_size: int = 224,
-    readout: str = "mean",
+    **backbone: Unpack[BackboneArgs],
 ) -> Backbone:
     """Spikformer with ``depth`` blocks of ``width`` channels; arguments as in :class:`Backbone`.
 
@@ -61,13 +55,8 @@ def spikformer(
         [stage],
         residual="sew",
         head_spike=False,
-        neuron=neuron,
         published=PUBLISHED_NEURONS,
-        T=T,
-        in_channels=in_channels,
-        num_classes=num_classes,
-        img_size=img_size,
-        readout=readout,
+        **backbone,
     )
 
 
