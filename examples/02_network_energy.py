@@ -8,7 +8,7 @@ import snnkit
 torch.manual_seed(0)
 net = nn.Sequential(
     snnkit.PerStep(nn.Conv2d(2, 16, 3, padding=1), nn.BatchNorm2d(16)),
-    snnkit.LIF(tau=2.0),
+    snnkit.LIF(tau=2.0, threshold=0.2),
     snnkit.PerStep(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(256, 10)),
     snnkit.LeakyIntegrator(tau=2.0),
 ).eval()

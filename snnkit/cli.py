@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.overrides = rest
     try:
         args.run(args)
-    except SnnkitError as error:
+    except (SnnkitError, OSError) as error:
         print(f"snnkit {args.command}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -66,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, help="of weights, order and augmentation")
     train.add_argument("--epochs", type=int, help="fewer or more epochs than the recipe")
     train.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")
+    train.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
     train.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
 
     evaluate = commands.add_parser("evaluate", help="accuracy of a trained model on unseen data")
@@ -119,7 +120,8 @@ def _train(args: argparse.Namespace) -> None:
     if args.epochs is not None:
         overrides.append(f"--trainer.max_epochs={args.epochs}")
     out = args.out or f"runs/{Path(args.recipe).stem}"
-    train(args.recipe, out, overrides, resume=args.resume, tensorboard=args.tensorboard)
+    how = {"resume": args.resume, "overwrite": args.overwrite, "tensorboard": args.tensorboard}
+    train(args.recipe, out, overrides, **how)
     print(f"wrote {out}/  (snnkit evaluate --checkpoint {out}, snnkit energy --checkpoint {out})")
 
 

@@ -24,6 +24,7 @@ class Readout(Stateful):
     """Base: ``x [T, B, K] -> [B, K]``. What T = 0 without a state answers is said by each read-out."""
 
     State: type
+    group: int = 1  # output neurons per class
 
     def initial_state(self, x: Tensor) -> Any:
         """State before the first step, for one step ``x [B, K]``."""

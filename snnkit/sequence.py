@@ -14,7 +14,7 @@ parameters only, start fresh at every call, and take and return their state in `
 
     with snnkit.stream(net) as session:
         for chunk in chunks:            # each [t, B, ...]
-            y = session(chunk)          # bit-equal to net(torch.cat(chunks)) on the same steps
+            y = session(chunk)          # in eval mode bit-equal to net(torch.cat(chunks)) on the same steps
 """
 
 from __future__ import annotations
@@ -306,6 +306,8 @@ class StreamSession:
             StateShapeError: a path or field that this network does not have. Shapes are checked
                 against the input at the next call.
         """
+        if self._closed:
+            raise StreamError("stream: this session is closed. Open a new one with stream(net).")
         by_path = {path: module for path, module in self.net.named_modules() if isinstance(module, Stateful)}
         fields: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():

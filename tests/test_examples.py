@@ -45,4 +45,4 @@ def test_code_of_the_readme_runs(tmp_path: Path) -> None:
     assert len([line for line in code.splitlines() if line.strip()]) <= 16
     done = run([sys.executable, "-c", code], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "nJ; as an ANN" in done.stdout
+    assert "uJ; as an ANN" in done.stdout

@@ -17,8 +17,7 @@ class SpikingConv(nn.Module):
 
     Args:
         cin, cout: channels in and out.
-        kernel: odd kernel size; padding keeps the map size at stride 1. 1 replaces every Linear.
-        stride: of the convolution.
+        kernel: odd kernel size; padding keeps the map size. 1 replaces every Linear.
         bias: bias of the convolution. Dead weight before a batch norm, but part of published sizes.
         order: "CBN" conv, norm, neuron (spikes out); "NCB" neuron, conv, norm (membrane out);
             "CB" without neuron.
@@ -37,7 +36,6 @@ class SpikingConv(nn.Module):
         cout: int,
         kernel: int = 1,
         *,
-        stride: int = 1,
         bias: bool = False,
         order: Literal["CBN", "NCB", "CB"] = "CBN",
         neuron: NeuronFactory | None = None,
@@ -45,7 +43,7 @@ class SpikingConv(nn.Module):
         pool: Literal["norm", "spike"] | None = None,
     ) -> None:
         super().__init__()
-        affine = [nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=bias), nn.BatchNorm2d(cout)]
+        affine = [nn.Conv2d(cin, cout, kernel, padding=kernel // 2, bias=bias), nn.BatchNorm2d(cout)]
         if pool == "norm":
             affine.append(_max_pool())
         self.affine = nn.Sequential(*affine)

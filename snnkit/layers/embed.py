@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -55,7 +55,7 @@ class PatchEmbed(nn.Module):
 
 
 def _stages(
-    in_channels: int, width: int, pools: Pools, neuron: NeuronFactory
+    in_channels: int, width: int, pools: Pools
 ) -> tuple[list[int], list[Literal["spike"] | None], int]:
     flags = "".join(map(str, pools)) if isinstance(pools, str | Sequence) else ""
     require(
@@ -71,9 +71,7 @@ def _stages(
 
 
 @EMBEDS.register("sps")
-def sps(
-    in_channels: int, width: int, neuron: NeuronFactory, *, pools: Pools = "1111", **_: Any
-) -> PatchEmbed:
+def sps(in_channels: int, width: int, neuron: NeuronFactory, *, pools: Pools = "1111") -> PatchEmbed:
     """Spiking patch splitting of Spikformer (arXiv 2209.15425, section 3.2).
 
     Four times ``3x3 conv -> BN -> neuron -> [max pool]`` of width C/8, C/4, C/2, C, then
@@ -82,7 +80,7 @@ def sps(
     Args:
         pools: which stages halve the map, "1111" (/16), "0011" (/4) or a list as [0, 0, 1, 1].
     """
-    widths, pooled, reduction = _stages(in_channels, width, pools, neuron)
+    widths, pooled, reduction = _stages(in_channels, width, pools)
     convs = [
         SpikingConv(widths[i], widths[i + 1], 3, neuron=neuron, role="stem" if i == 0 else "embed", pool=pool)
         for i, pool in enumerate(pooled)
@@ -92,15 +90,13 @@ def sps(
 
 
 @EMBEDS.register("ms_sps")
-def ms_sps(
-    in_channels: int, width: int, neuron: NeuronFactory, *, pools: Pools = "1111", **_: Any
-) -> PatchEmbed:
+def ms_sps(in_channels: int, width: int, neuron: NeuronFactory, *, pools: Pools = "1111") -> PatchEmbed:
     """Membrane-shortcut patch splitting of Spike-driven Transformer V1 (arXiv 2307.01694).
 
     As :func:`sps`, but the fourth stage leaves (and pools) the membrane, and the position
     convolution adds to it: ``f + BN(3x3 conv(neuron(f)))``.
     """
-    widths, pooled, reduction = _stages(in_channels, width, pools, neuron)
+    widths, pooled, reduction = _stages(in_channels, width, pools)
     convs = [
         SpikingConv(widths[i], widths[i + 1], 3, neuron=neuron, role="stem" if i == 0 else "embed", pool=pool)
         for i, pool in enumerate(pooled[:3])

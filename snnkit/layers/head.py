@@ -28,10 +28,10 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         self.neuron = neuron("head", width) if neuron else None
-        self.linear = nn.Linear(width, num_classes)
+        self.readout = READOUTS.get(readout)()
+        self.linear = nn.Linear(width, num_classes * self.readout.group)
         nn.init.trunc_normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
-        self.readout = READOUTS.get(readout)()
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""

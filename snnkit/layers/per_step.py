@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..sequence import as_sequence, per_step
+from ..errors import ConfigError, InputTypeError, quote
+from ..sequence import Stateful, as_sequence, per_step
 
 __all__ = ["PerStep"]
 
@@ -19,6 +20,9 @@ class PerStep(nn.Module):
     Args:
         layers: modules on ``[rows, ...]`` without memory of their own.
 
+    Raises:
+        ConfigError: no layers, or a neuron or another stateful module among them. InputTypeError: no module.
+
     Example:
         >>> conv = snnkit.PerStep(torch.nn.Conv2d(2, 8, 3), torch.nn.BatchNorm2d(8))
         >>> net = torch.nn.Sequential(conv, snnkit.LIF())
@@ -28,6 +32,17 @@ class PerStep(nn.Module):
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
+        if not layers:
+            raise ConfigError("PerStep: got no layers, expected at least one torch module.")
+        for layer in layers:
+            if not isinstance(layer, nn.Module):
+                raise InputTypeError(f"PerStep: got {quote(layer)}, expected torch modules.")
+            for path, module in layer.named_modules():
+                if isinstance(module, Stateful):
+                    raise ConfigError(
+                        f"PerStep: {path or 'the layer'} is {type(module).__name__}, which remembers earlier "
+                        "steps, expected layers without memory. Put it beside PerStep, not inside."
+                    )
         self.body = layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def save_model(net: Backbone, path: str | os.PathLike[str], info: Mapping[str, A
     """
     from safetensors.torch import save
 
+    net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
     config = getattr(net, "config", None)
     try:
         described = json.dumps({"model": config, "info": dict(info or {})})
@@ -72,13 +74,24 @@ def load_model(path: str | os.PathLike[str], **overrides: Any) -> Backbone:
         CheckpointError: missing, truncated or altered file, or weights that do not fit.
         UntrustedFileError: a pickle (``.pt``, ``.ckpt``): those can run code and are not read here.
     """
-    config = read_metadata(path)["model"]
-    if not isinstance(config, dict) or not isinstance(config.get("name"), str):
-        raise CheckpointError(f"{quote(str(path))}: the file names no model. Save it again with save_model.")
+    tensors, described = _read(path)
+    config = described["model"]
     try:
-        net = create_model(**(config | overrides))
-        net.load_state_dict(_read(path)[0])
-    except (ConfigError, RuntimeError, TypeError) as error:
+        with torch.device("meta"):  # shapes first: a file may claim any width
+            shapes = {name: t.shape for name, t in create_model(**config).state_dict().items()}
+        wrong = sorted(
+            k for k in shapes.keys() | tensors.keys() if k not in tensors or tensors[k].shape != shapes.get(k)
+        )
+        if wrong:
+            raise ConfigError(f"tensors {quote(wrong)} are missing, surplus or of another shape")
+    except (ConfigError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(
+            f"{quote(str(path))}: the weights do not fit their configuration: {error}. Save the model again."
+        ) from error
+    net = create_model(**(config | overrides))
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
         raise CheckpointError(
             f"{quote(str(path))}: the weights do not fit their configuration: {error}"
         ) from error
@@ -102,7 +115,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, An
     if not Path(path).is_file():
         raise CheckpointError(f"{where}: no such file. Expected a .safetensors file written by save_model.")
     with open(path, "rb") as file:
-        if file.read(2) in (b"PK", b"\x80\x02", b"\x80\x04"):
+        if file.read(2)[:1] == b"\x80" or zipfile.is_zipfile(path):
             raise UntrustedFileError(
                 f"{where}: this is a pickle, which can run code when it is read. "
                 "Convert it to safetensors: snnkit.models.save_model(net, path)."
@@ -112,7 +125,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, An
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         hashes, described = json.loads(metadata["sha256"]), json.loads(metadata["config"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        if not all(isinstance(d, dict) for d in (hashes, described, described["model"], described["info"])):
+            raise ValueError("the metadata has another structure")
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"{where}: not a readable snnkit model file ({type(error).__name__}: {error}). "
             "Restore an earlier copy, or save the model again."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +47,7 @@ def create_model(name: str, *, neuron: NeuronSpec = "lif", **settings: Any) -> B
                 f"Settings: {', '.join(known)}."
             )
     net: Backbone = factory(neuron=neuron, **settings)
-    net.config = {"name": name, "neuron": neuron, **settings}
+    net.config = copy.deepcopy({"name": name, "neuron": neuron, **settings})
     return net
 
 

@@ -4,10 +4,13 @@ A model never names a neuron class. It asks a factory for a neuron by *role*, an
 what the factory makes::
 
     neuron="lif"                                            # a registered name, published settings
-    neuron=dict(name="lif", tau=1.5)                        # name and keyword arguments, literally
+    neuron=dict(name="lif", tau=1.5)                        # name and arguments, instead of the published
     neuron=snnkit.IF                                        # a class
     neuron=dict(default="lif", attn=dict(name="lif", threshold=0.3))   # overrides by role
     neuron=lambda role, channels: MyNeuron(channels)        # a function
+
+What a role needs in a model family (spiking self-attention fires at 0.5) is added to a name, dict or class
+that does not say otherwise. ``channels="auto"`` in a dict becomes the number of channels at that place.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ class NeuronFactory:
                 NEURONS.get(one)
             elif isinstance(one, Mapping):
                 NEURONS.get(one.get("name", ""))
-            elif not callable(one):
+            elif not callable(one) or isinstance(one, nn.Module):
                 raise InputTypeError(
                     f"neuron: got {quote(one)}, expected a registered name, a dict with a name, a Neuron "
                     "class or a function (role, channels) -> module."
@@ -96,7 +99,12 @@ class NeuronFactory:
         if isinstance(spec, type) and issubclass(spec, Neuron):
             return spec(**self._fitting(spec, {}, role))
         if callable(spec):
-            return spec(role, channels)
+            made = spec(role, channels)
+            if not isinstance(made, nn.Module):
+                raise InputTypeError(
+                    f"neuron: the function gave {quote(made)} for role {role!r}, expected a torch module."
+                )
+            return made
         if isinstance(spec, str):
             name, given = spec, dict(self._published.get(spec, {}))
         else:

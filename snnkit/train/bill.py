@@ -9,7 +9,6 @@ from typing import Literal
 from rich.console import Console
 from torch import Tensor
 
-from ..data import DATASETS
 from ..energy import Report, price, trace
 from ..errors import require
 from ..models import Backbone, create_model
@@ -49,7 +48,7 @@ def energy_bill(
         net, described = open_model(checkpoint)
         source = open_data(described, data)
     else:
-        source = DATASETS.get(data or "digits")(split="test")
+        source = open_data({}, data)
         size = {"img_size": source.img_size, "in_channels": source.in_channels}
         net = create_model(str(model), num_classes=source.num_classes, **size)
     frames = source.tensors()[0][:samples]
@@ -74,10 +73,10 @@ def energy_bill(
 def by_part(report: Report) -> dict[str, dict[str, float]]:
     """Energy by part of a backbone (stem stage, attention, MLP, head) and purpose, in pJ."""
     purposes = {
-        "synaptic operations": ("ac", "mac", "bias", "scale"),
+        "synapses": ("ac", "mac", "bias", "scale"),
         "neurons": ("neuron",),
-        "memory: weights": ("mem_w",),
-        "memory: sums and states": ("mem_p", "mem_u"),
+        "weight reads": ("mem_w",),
+        "sums, states": ("mem_p", "mem_u"),
     }
     of_term = {term: purpose for purpose, terms in purposes.items() for term in terms}
     parts: dict[str, dict[str, float]] = {}

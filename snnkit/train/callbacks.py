@@ -33,6 +33,7 @@ class EpochCSV(Logger):
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
         self.rows: dict[int, dict[str, Any]] | None = None
+        self.own: set[int] = set()
 
     name = property(lambda self: "csv")
     version = property(lambda self: 0)
@@ -52,7 +53,9 @@ class EpochCSV(Logger):
         if self.rows is None:
             self.rows = {int(row["epoch"]): dict(row) for row in read_metrics(self.path)}
         epoch = int(metrics["epoch"])
-        self.rows = {e: row for e, row in self.rows.items() if e <= epoch}
+        if epoch not in self.own:  # trained (again) by this process: nothing older may remain in the row
+            self.own.add(epoch)
+            self.rows = {e: row for e, row in self.rows.items() if e < epoch}
         self.rows.setdefault(epoch, {}).update(metrics | {"epoch": epoch, "step": step})
         columns = dict.fromkeys(key for row in self.rows.values() for key in row)
         text = io.StringIO()
@@ -110,6 +113,8 @@ class FiringRates(L.Callback):
 
     def _recorder(self, path: str) -> Any:
         def record(module: nn.Module, args: Any, out: Tensor) -> None:
+            if not module.training:  # validation lies inside the epoch
+                return
             total = out.detach().sum(dtype=torch.float64)
             self.sums[path] = self.sums[path] + total if path in self.sums else total
             self.counts[path] = self.counts.get(path, 0) + out.numel()

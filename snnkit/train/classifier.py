@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import lightning as L
@@ -9,9 +12,10 @@ import torch
 from torch import Tensor
 
 from ..data import Batch
-from ..errors import NumericsError, require
+from ..errors import ConfigError, NumericsError, quote, require
 from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
+from ..registry import closest
 from .augment import FrameAugment
 from .optim import adamw_cosine
 from .rates import spike_outputs
@@ -57,6 +61,10 @@ class Classifier(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        fixed = ("num_classes", "in_channels", "img_size", "readout")
+        _known("settings", settings, [], forbidden=fixed)
+        _known("loss_settings", loss_settings, list(inspect.signature(LOSSES.get(loss)).parameters)[3:])
+        _known("augment", augment, [f.name for f in fields(FrameAugment)])
         data = {"num_classes": num_classes, "in_channels": in_channels, "img_size": img_size}
         self.net = create_model(name, neuron=neuron, **data, **(settings or {}), readout="per_step")
         self.net.config = {k: v for k, v in (self.net.config or {}).items() if k != "readout"}
@@ -92,13 +100,6 @@ class Classifier(L.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         self._log("val", *self._score(batch.x, batch), batch)
 
-    def test_step(self, batch: Batch, index: int) -> None:
-        self._log("test", *self._score(batch.x, batch), batch)
-
-    def predict_step(self, batch: Batch, index: int) -> tuple[Tensor, Tensor]:
-        """Predicted class and label."""
-        return _mean_over_time(self(batch.x), batch.mask).argmax(-1), batch.y
-
     def _score(self, x: Tensor, batch: Batch, **settings: Any) -> tuple[Tensor, Tensor]:
         logits = self(x).float()
         loss = self.loss(logits, batch.y, mask=batch.mask, **settings)
@@ -126,6 +127,19 @@ class Classifier(L.LightningModule):
             warmup_steps=min(int(self.warmup_epochs * per_epoch), total),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _known(
+    name: str, given: Mapping[str, Any] | None, known: Sequence[str], forbidden: Sequence[str] = ()
+) -> None:
+    """Refuse keys that nothing takes, and those that the data decide."""
+    for key in given or {}:
+        if key in forbidden:
+            raise ConfigError(f"model.{name}: {key} comes from the data or the trainer; leave it out.")
+        if known and key not in known:
+            raise ConfigError(
+                f"model.{name}: unknown key {quote(key)}{closest(key, known)} Keys: {', '.join(known)}."
+            )
 
 
 def _mean_over_time(logits: Tensor, mask: Tensor | None) -> Tensor:

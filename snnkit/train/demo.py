@@ -13,6 +13,7 @@ from .. import plot
 from ..energy import Report
 from ..files import write_atomically
 from ..models import Backbone
+from ..neurons import LIF
 from .bill import by_part, energy_of, print_bill
 from .callbacks import read_metrics
 from .datamodule import EventData
@@ -33,7 +34,7 @@ def demo(out: Path, *, seed: int = 0, epochs: int | None = None, resume: bool = 
     overrides = [f"--seed_everything={seed}"]
     if epochs is not None:
         overrides.append(f"--trainer.max_epochs={epochs}")
-    _, data = train("digits", out, overrides, resume=resume)
+    _, data = train("digits", out, overrides, resume=resume, overwrite=not resume)
     result = evaluate(out)
     low, high = result.interval
     net, _ = open_model(out)
@@ -92,14 +93,16 @@ def _draw(
 ) -> None:
     with torch.no_grad(), spike_outputs(net) as outputs:
         net(frames[:1].transpose(0, 1))
-    path, neuron = next(iter(spiking_neurons(net).items()))
+    neurons = spiking_neurons(net)
+    neuron = next((n for n in neurons.values() if isinstance(n, LIF)), LIF())
     x = torch.tensor([0.0, 0.9, 0.8, 0.2, 1.2, 1.5, 0.0, 0.7, 1.1, 0.0, 0.0, 1.6]).view(-1, 1, 1)
     potential, out_spikes = plot.membrane_trace(neuron, x)
-    threshold = getattr(neuron, "threshold", 1.0)
     pictures = {
         "events": plot.frames(frames[0]),
-        "raster": plot.raster(outputs[path][:, 0].flatten(1)),
-        "membrane": plot.membrane(potential.flatten(), out_spikes.flatten(), threshold=float(threshold)),
+        "raster": plot.raster(outputs[next(iter(neurons))][:, 0].flatten(1)),
+        "membrane": plot.membrane(
+            potential.flatten(), out_spikes.flatten(), threshold=float(neuron.threshold)
+        ),
         "rates": plot.firing_rates(rates),
         "training": plot.training_curves(read_metrics(out / "metrics.csv")),
         "energy_parts": plot.energy_breakdown(by_part(reports["snn"])),

@@ -76,27 +76,35 @@ def open_model(checkpoint: str | Path) -> tuple[Backbone, dict[str, Any]]:
 
 
 def open_data(described: dict[str, Any], data: str | None, split: str = "test") -> Any:
-    """The data set a model was trained on, or the same kind of data from folder ``data``.
+    """The data set a model was trained on, or other data.
 
-    ``data`` is the name of a registered data set, or a folder in the layout of the training data.
+    Args:
+        described: ``dataset``, ``root`` and ``settings`` of the training data; empty: digits.
+        data: None for the training data set itself, the name of a registered data set, or a folder of
+            recordings in the layout of the training data.
+
+    Raises:
+        ConfigError: no such data set or folder, or a data set that needs a folder.
     """
-    if not described:
-        raise ConfigError("this model names no data set. Give one by name: --data digits.")
-    settings = dict(described["settings"])
-    if data is None or data == described["dataset"]:
-        return DATASETS.get(described["dataset"])(split=split, **settings)
-    if data in DATASETS:
-        return DATASETS.get(data)(split=split, **settings)
-    factory = DATASETS.get(described["dataset"])
-    require(
-        hasattr(factory, "from_folder") and Path(data).is_dir(),
-        "--data",
-        data,
-        f"a registered data set ({', '.join(DATASETS.names())}) or an existing folder",
-        "Data set folders have the layout of the training data.",
-    )
+    name = str(described.get("dataset", "digits"))
+    settings, root = dict(described.get("settings") or {}), described.get("root")
     settings.pop("root", None)
-    return factory.from_folder(data, **settings)
+    try:
+        if data is None or data == name:
+            return DATASETS.get(name)(split=split, **settings, **({"root": root} if root else {}))
+        if data in DATASETS:
+            return DATASETS.get(data)(split=split, **settings)
+        factory = DATASETS.get(name)
+        ok = hasattr(factory, "from_folder") and Path(data).is_dir()
+        allowed = f"a data set ({', '.join(DATASETS.names())})"
+        if hasattr(factory, "from_folder"):
+            allowed += ", or an existing folder in the layout of the training data"
+        require(ok, "--data", data, allowed)
+        return factory.from_folder(data, **settings)
+    except TypeError as error:
+        raise ConfigError(
+            f"--data: data set {data or name!r}: {error}. Give a folder: --data FOLDER."
+        ) from error
 
 
 def evaluate(checkpoint: str | Path, data: str | None = None) -> Evaluation:

@@ -22,9 +22,9 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
 
 
 def adamw_cosine(
-    module: nn.Module, *, lr: float, weight_decay: float, steps: int, warmup_steps: int, final: float = 0.01
+    module: nn.Module, *, lr: float, weight_decay: float, steps: int, warmup_steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW whose rate rises linearly for ``warmup_steps`` and falls as a cosine to ``final * lr``.
+    """AdamW whose rate rises linearly for ``warmup_steps`` and falls as a cosine to ``lr / 100``.
 
     Raises:
         ConfigError: lr <= 0, negative decay, more warm-up than steps.
@@ -37,7 +37,7 @@ def adamw_cosine(
         if step < warmup_steps:
             return (step + 1) / (warmup_steps + 1)
         progress = min((step - warmup_steps) / max(steps - warmup_steps, 1), 1.0)
-        return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
+        return 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2
 
     optimizer = torch.optim.AdamW(parameter_groups(module, weight_decay), lr=lr)
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -21,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import yaml  # type: ignore[import-untyped]
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from ..errors import ConfigError, MissingDependencyError, UnknownNameError, quote
+from ..errors import ConfigError, MissingDependencyError, UnknownNameError, quote, require
 from ..files import write_atomically
 from ..models import save_model
 from ..registry import closest
@@ -63,6 +65,7 @@ def train(
     overrides: Sequence[str] = (),
     *,
     resume: bool = False,
+    overwrite: bool = False,
     tensorboard: bool = False,
 ) -> tuple[Classifier, EventData]:
     """Train as ``recipe`` says and write ``out``.
@@ -73,6 +76,8 @@ def train(
         overrides: ``--key=value`` pairs, as ``--model.lr=1e-3`` or ``--trainer.max_epochs=5``.
         resume: continue from the newest readable checkpoint in ``out``. Epochs after it repeat those
             of an uninterrupted run bit for bit, on the same machine with the same number of threads.
+            The configuration has to be that of the run, except ``trainer.max_epochs``.
+        overwrite: replace a run that ``out`` holds; without it such a folder is refused.
         tensorboard: also log for TensorBoard.
 
     Raises:
@@ -83,6 +88,9 @@ def train(
     quiet()
     cli = _parse(["--config", recipe_path(recipe), *overrides])
     seed = int(cli.config["seed_everything"])
+    epochs = cli.config["trainer"]["max_epochs"]
+    require(epochs is not None and epochs >= 1, "trainer.max_epochs", epochs, "an int >= 1")
+    text = cli.parser.dump(cli.config)
     loggers: list[Any] = [EpochCSV(out)]
     if tensorboard:
         loggers.append(_tensorboard(out))
@@ -101,15 +109,58 @@ def train(
         default_root_dir=str(out),
     )
     if trainer.is_global_zero:
-        write_atomically(out / "config.yaml", cli.parser.dump(cli.config).encode())
+        _prepare(out, text, resume=resume, overwrite=overwrite)
+        write_atomically(out / "config.yaml", text.encode())
     checkpoint = newest_checkpoint(out / "checkpoints") if resume else None
     with warnings.catch_warnings():
         _ignore_hints()
         trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
     if trainer.is_global_zero:
-        data = {"dataset": cli.datamodule.dataset, "settings": cli.datamodule.settings}
+        data = {name: getattr(cli.datamodule, name) for name in ("dataset", "root", "settings")}
         save_model(cli.model.net, out / "model.safetensors", {"data": data, "seed": seed})
     return cli.model, cli.datamodule
+
+
+def _prepare(out: Path, config: str, *, resume: bool, overwrite: bool) -> None:
+    """Make sure that a folder holds one run, and that a resumed run is the one that was begun.
+
+    Raises:
+        ConfigError: the folder holds a run and neither resume nor overwrite is asked for; it is a file; or
+            the configuration differs from that of the run.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out: {quote(str(out))} is a file, expected a folder.")
+    begun = out / "config.yaml"
+    if resume and begun.is_file():
+        old, new = (_flat(yaml.safe_load(text)) for text in (begun.read_text(), config))
+        keys = sorted(
+            k for k in old.keys() | new.keys() if old.get(k) != new.get(k) and k != "trainer.max_epochs"
+        )
+        if keys:
+            changes = ", ".join(
+                f"{k} = {quote(new.get(k), 60)} (was {quote(old.get(k), 60)})" for k in keys[:4]
+            )
+            raise ConfigError(
+                f"--resume: the configuration differs from that of the run in {str(out)!r}: {changes}. "
+                "Repeat the command that began it, or start anew in another --out."
+            )
+        return
+    traces = [out / name for name in ("metrics.csv", "model.safetensors", "checkpoints")]
+    found = [path.name for path in traces if path.exists()]
+    if found and not overwrite:
+        raise ConfigError(
+            f"--out: {str(out)!r} holds a run already ({', '.join(found)}). Continue it with --resume, "
+            "choose another --out, or replace it with --overwrite."
+        )
+    for path in traces:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix[:-1]: tree}
+    return {k: v for name, branch in tree.items() for k, v in _flat(branch, f"{prefix}{name}.").items()}
 
 
 class _CLI(LightningCLI):

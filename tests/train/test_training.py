@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,6 +175,10 @@ def test_a_failed_write_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: py
         ("--data.batch_size=0", "batch_size"),
         ("--model.augment={degrees: -1}", "degrees"),
         ("--model.loss=tett", "tet"),
+        ("--model.loss_settings={lamm: 1}", "lam"),
+        ("--model.augment={degree: 1}", "degrees"),
+        ("--model.settings={readout: max}", "readout"),
+        ("--trainer.max_epochs=0", "max_epochs"),
     ],
 )
 def test_bad_configuration_is_refused_by_name(override: str, match: str, cache: str, tmp_path: Path) -> None:
@@ -284,7 +289,7 @@ def test_summary_of_the_saved_model_names_its_data(run: Path) -> None:
     from snnkit.models import read_metadata
 
     info = read_metadata(run / "model.safetensors")
-    assert info["info"]["data"] == {"dataset": "digits", "settings": {"T": 2}}
+    assert info["info"]["data"] == {"dataset": "digits", "root": None, "settings": {"T": 2}}
     assert json.dumps(info["model"])
 
 
@@ -323,3 +328,36 @@ def test_a_missing_extra_is_named_with_its_install_line(
     assert done.returncode != 0
     assert f'pip install "snnkit[{extra}]"' in done.stderr
     assert "MissingDependencyError" in done.stderr
+
+
+def test_a_folder_with_a_run_is_refused_unless_overwritten(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "copy"
+    shutil.copytree(run, out)
+    with pytest.raises(ConfigError, match=r"holds a run already.*--resume.*--overwrite"):
+        train("digits", out, [*SMALL, "--trainer.max_epochs=1"])
+    assert len(read_metrics(out / "metrics.csv")) == 2
+    train("digits", out, [*SMALL, "--trainer.max_epochs=1"], overwrite=True)
+    rows = read_metrics(out / "metrics.csv")
+    assert len(rows) == 1
+    assert "val_loss" not in rows[0]
+
+
+def test_resuming_another_configuration_is_refused_before_anything_is_written(
+    run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "copy"
+    shutil.copytree(run, out)
+    before = (out / "config.yaml").read_bytes()
+    options = [*SMALL, "--trainer.max_epochs=3", "--data.folds=5", "--model.lr=1e-9"]
+    with pytest.raises(ConfigError, match=r"model\.lr = 1e-09 \(was"):
+        train("digits", out, options, resume=True)
+    assert (out / "config.yaml").read_bytes() == before
+
+
+def test_rates_are_those_of_training_alone(cache: str, tmp_path: Path) -> None:
+    rates = []
+    for folds in (0, 5):
+        out, options = tmp_path / str(folds), ["--trainer.limit_train_batches=1", f"--data.folds={folds}"]
+        train("digits", out, [*SMALL, *options, "--trainer.max_epochs=1"])
+        rates.append(read_metrics(out / "metrics.csv")[0]["rate/embeds.0.convs.0.neuron"])
+    assert 0.5 < rates[0] / rates[1] < 2, "other samples, but none in evaluation mode"
