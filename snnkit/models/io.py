@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -115,7 +114,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, An
     if not Path(path).is_file():
         raise CheckpointError(f"{where}: no such file. Expected a .safetensors file written by save_model.")
     with open(path, "rb") as file:
-        if file.read(2)[:1] == b"\x80" or zipfile.is_zipfile(path):
+        head = file.read(9)
+        # a safetensors file begins with the length of its header, which is JSON: "{" is byte 8
+        if head[8:] != b"{" and (head[:2] == b"PK" or (head[:1] == b"\x80" and head[1:2] <= b"\x05")):
             raise UntrustedFileError(
                 f"{where}: this is a pickle, which can run code when it is read. "
                 "Convert it to safetensors: snnkit.models.save_model(net, path)."

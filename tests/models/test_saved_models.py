@@ -109,3 +109,14 @@ def test_a_model_that_a_file_cannot_name_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_override_is_a_mistake_of_the_caller(saved: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'readout'"):
         snnkit.load_model(saved, readoutt="max")
+
+
+def test_no_length_of_the_header_looks_like_a_pickle(tmp_path: Path) -> None:
+    """The file begins with the length of its header, whose first byte can be that of a pickle."""
+    net = snnkit.create_model("sdt_test", width=8, heads=1)
+    firsts = set()
+    for n in range(0, 256, 8):
+        snnkit.save_model(net, tmp_path / "m.safetensors", {"note": "x" * n})
+        firsts.add((tmp_path / "m.safetensors").read_bytes()[0])
+        snnkit.load_model(tmp_path / "m.safetensors")
+    assert 0x80 in firsts
