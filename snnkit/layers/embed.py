@@ -62,7 +62,7 @@ def _stages(
         len(flags) == 4 and set(flags) <= {"0", "1"},
         "pools",
         pools,
-        'one 0 or 1 for each of the four stages, as "0011" or [0, 0, 1, 1]',
+        'four characters 0 or 1, one for each stage, as "0011", or the list [0, 0, 1, 1]',
         "In YAML write a list: there 0011 is a number.",
     )
     require(width % 8 == 0, "width", width, "a multiple of 8 (the stem widens from width/8)")

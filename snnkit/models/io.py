@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__
-from ..errors import CheckpointError, ConfigError, UntrustedFileError, quote
+from ..errors import CheckpointError, ConfigError, FormatError, UntrustedFileError, quote
 from ..files import write_atomically
 from .backbone import Backbone
 from .registry import create_model
@@ -127,7 +127,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, An
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         hashes, described = json.loads(metadata["sha256"]), json.loads(metadata["config"])
         if not all(isinstance(d, dict) for d in (hashes, described, described["model"], described["info"])):
-            raise ValueError("the metadata has another structure")
+            raise FormatError(path, "the metadata has another structure")
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"{where}: not a readable snnkit model file ({type(error).__name__}: {error}). "

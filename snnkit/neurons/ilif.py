@@ -102,7 +102,7 @@ class ILIF(Neuron):
     def energy_ops(self) -> NeuronOps:
         """A leak multiplication, an addition, a comparison per bit of the count; a subtraction per spike."""
         return NeuronOps(
-            mul=1.0, add=1.0, cmp=math.ceil(math.log2(self.levels + 1)), spike_add=1.0, state_words=1.0
+            mul=1.0, add=1.0, cmp=float(math.ceil(math.log2(self.levels + 1))), spike_add=1.0, state_words=1.0
         )
 
     def extra_repr(self) -> str:

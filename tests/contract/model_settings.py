@@ -42,5 +42,7 @@ def _calibrated(model: str, neuron: str) -> dict[str, Tensor]:
 def build(model: str, neuron: Any = "lif", **settings: Any) -> Backbone:
     """A model in evaluation mode with lively weights."""
     net = create_model(model, neuron=neuron, **settings)
-    net.load_state_dict({k: v.clone() for k, v in _calibrated(model, neuron).items()})
+    own, lively = net.state_dict(), _calibrated(model, neuron)
+    # a read-out by votes has a wider head of its own
+    net.load_state_dict({k: lively[k].clone() if lively[k].shape == v.shape else v for k, v in own.items()})
     return net.eval()
