@@ -21,12 +21,11 @@ Pools = str | Sequence[int]
 class PatchEmbed(nn.Module):
     """A chain of :class:`SpikingConv` with one shortcut that ends at the output.
 
-    ``y_i = conv_i(y_{i-1})``; output ``y_last + shortcut(y_from)``.
+    ``y_i = conv_i(y_{i-1})``; output ``y_last + y_from``.
 
     Args:
         convs: the chain.
-        shortcut_from: index of the conv whose output the shortcut takes, or None for no shortcut.
-        shortcut: module on the shortcut; None passes the map as it is.
+        shortcut_from: index of the conv whose output the shortcut takes.
 
     Attributes:
         reduction: factor between input and output map size.
@@ -37,21 +36,20 @@ class PatchEmbed(nn.Module):
         convs: list[SpikingConv],
         *,
         reduction: int,
-        shortcut_from: int | None = None,
-        shortcut: SpikingConv | None = None,
+        shortcut_from: int,
     ) -> None:
         super().__init__()
-        self.convs, self.shortcut = nn.ModuleList(convs), shortcut
+        self.convs = nn.ModuleList(convs)
         self.shortcut_from, self.reduction = shortcut_from, reduction
 
     def forward(self, x: Tensor, repeat: int = 1) -> Tensor:
         """``[T, B, C, H, W]`` (or T = 1 and ``repeat`` steps) -> ``[T, B, width, H', W']``."""
-        kept = None
+        kept = x
         for i, conv in enumerate(self.convs):
             x = conv(x, repeat=repeat if i == 0 else 1)
             if i == self.shortcut_from:
-                kept = x if self.shortcut is None else self.shortcut(x)
-        return x if kept is None else x + kept
+                kept = x
+        return x + kept
 
 
 def _stages(

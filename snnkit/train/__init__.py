@@ -4,7 +4,7 @@ from ..errors import MissingDependencyError
 
 try:
     import lightning as _lightning
-except ModuleNotFoundError as error:  # pragma: no cover - exercised in a process of its own
+except ModuleNotFoundError as error:
     raise MissingDependencyError("lightning", extra="train", purpose="snnkit.train") from error
 
 from .augment import FrameAugment
