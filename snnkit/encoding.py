@@ -26,7 +26,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .errors import ConfigError, DeviceError, NumericsError, ShapeError, require
+from .checks import choice, integer, number
+from .errors import ConfigError, DeviceError, NumericsError, ShapeError
 from .registry import Registry
 from .sequence import as_sequence, state_dtype
 
@@ -147,7 +148,7 @@ def latency(
         >>> latency(torch.tensor([1.0, 0.5, 0.0]), T=3).tolist()
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    require(scale in ("linear", "log"), "latency.scale", scale, '"linear" or "log"')
+    choice("latency.scale", scale, ("linear", "log"))
     v = _finite(_values(x, T, "latency"), "latency")
     v = v.to(state_dtype(v.dtype))
     if v.numel() and (v.min() < 0 or v.max() > 1):
@@ -193,9 +194,8 @@ def delta(
         >>> delta(x, threshold=0.4, off_spikes=True).flatten().tolist()
         [0.0, 1.0, 0.0, -1.0]
     """
-    ok = isinstance(threshold, (int, float)) and 0 < threshold < math.inf
-    require(ok, "delta.threshold", threshold, "a finite number > 0 (default 0.1)")
-    require(padding in ("zero", "first"), "delta.padding", padding, '"zero" or "first"')
+    number("delta.threshold", threshold, above=0)
+    choice("delta.padding", padding, ("zero", "first"))
     v = _finite(as_sequence(x, "delta"), "delta")
     before = torch.zeros_like(v[:1]) if padding == "zero" else v[:1]
     change = v - torch.cat([before, v[:-1]])
@@ -205,17 +205,16 @@ def delta(
 
 def _values(x: Tensor, T: int, where: str) -> Tensor:
     """A float tensor ``[B, *]``, after a check of x and T."""
-    require(isinstance(T, int) and not isinstance(T, bool) and T >= 1, f"{where}.T", T, "an int >= 1")
+    integer(f"{where}.T", T)
     if isinstance(x, Tensor) and x.ndim == 0:
         raise ShapeError(f"{where}: got shape (), expected [B, *]. Add the batch axis with x.unsqueeze(0).")
-    return as_sequence(x, where, min_ndim=1)
+    return as_sequence(x, where, min_ndim=1, axes="[B, ...]")
 
 
 def _probability(v: Tensor, gain: float, offset: float, where: str) -> Tensor:
     """``clip(gain*x + offset, 0, 1)`` in at least float32."""
     for name, value in (("gain", gain), ("offset", offset)):
-        ok = isinstance(value, (int, float)) and math.isfinite(value)
-        require(ok, f"{where}.{name}", value, "a finite number")
+        number(f"{where}.{name}", value)
     return (gain * _finite(v, where).to(state_dtype(v.dtype)) + offset).clamp(0, 1)
 
 

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .checks import choice, number
 from .errors import ConfigError, DeviceError, DTypeError, InputTypeError, ShapeError, require
 from .registry import Registry
 from .sequence import as_sequence, state_dtype
@@ -87,7 +88,7 @@ def rate_ce(
     """
     z, y = _check("rate_ce", logits, y, mask)
     _check_smoothing("rate_ce", label_smoothing)
-    require(_is_finite(scale) and scale > 0, "rate_ce.scale", scale, "a finite number > 0 (default 1)")
+    number("rate_ce.scale", scale, above=0)
     if scale == 1 and z.shape[0] == 1 and not torch.compiler.is_compiling() and bool((z * z == z).all()):
         warnings.warn(
             "rate_ce: one step of binary spikes limits the logits to {0, 1}, so the loss keeps a floor of "
@@ -119,7 +120,7 @@ def count_mse(
     Reference: equals snntorch 1.0 ``mse_count_loss``.
     """
     for name, value in (("correct_rate", correct_rate), ("incorrect_rate", incorrect_rate)):
-        require(_is_finite(value) and value >= 0, f"count_mse.{name}", value, "a finite number >= 0")
+        number(f"count_mse.{name}", value, at_least=0)
     z, y = _check("count_mse", logits, y, mask)
     steps = _lengths(z, mask).unsqueeze(-1)  # [B, 1]
     wanted = F.one_hot(y, z.shape[-1]).bool()
@@ -150,8 +151,8 @@ def tet(
     Reference: Deng et al., "Temporal Efficient Training of Spiking Neural Network via Gradient
     Re-weighting", ICLR 2022, arXiv 2202.11946.
     """
-    require(_is_finite(lam) and 0 <= lam <= 1, "tet.lam", lam, "a weight in [0, 1] (default 0.05)")
-    require(_is_finite(phi), "tet.phi", phi, "a finite number (default 1)")
+    number("tet.lam", lam, at_least=0, at_most=1)
+    number("tet.phi", phi)
     z, y = _check("tet", logits, y, mask)
     _check_smoothing("tet", label_smoothing)
     step_loss = (1 - lam) * _step_ce(z, y, label_smoothing) + lam * (z - phi).square().mean(-1)
@@ -194,8 +195,8 @@ def rate_regularizer(
         0.0625
     """
     where = "rate_regularizer"
-    require(_is_finite(target) and target >= 0, f"{where}.target", target, "a finite rate >= 0")
-    require(mode in ("below", "towards"), f"{where}.mode", mode, '"below" or "towards"')
+    number(f"{where}.target", target, at_least=0)
+    choice(f"{where}.mode", mode, ("below", "towards"))
     layers = dict(outputs) if isinstance(outputs, Mapping) else dict(enumerate(outputs))
     require(bool(layers), f"{where}.outputs", layers, "at least one layer")
     distances = [_rate(f"{where}: layer {name!r}", out, mask) - target for name, out in layers.items()]
@@ -267,11 +268,7 @@ def _check_mask(where: str, mask: Tensor, like: Tensor) -> None:
 
 
 def _check_smoothing(where: str, value: float) -> None:
-    require(_is_finite(value) and 0 <= value <= 1, f"{where}.label_smoothing", value, "a share in [0, 1]")
-
-
-def _is_finite(value: float) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    number(f"{where}.label_smoothing", value, at_least=0, at_most=1)
 
 
 def _may_look(x: Tensor) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .checks import integer
 from .errors import require
 from .registry import Registry
 from .sequence import Stateful, as_sequence, check_state
@@ -165,8 +166,7 @@ class Votes(Mean):
 
     def __init__(self, group: int = 10) -> None:
         super().__init__()
-        require(isinstance(group, int) and group > 0, "Votes.group", group, "an int > 0")
-        self.group = group
+        self.group = integer("Votes.group", group)
 
     def update(self, x: Tensor, state: SumState) -> tuple[Tensor, SumState]:
         require(

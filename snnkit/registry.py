@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
-from .errors import ConfigError, UnknownNameError, quote
+from .errors import ConfigError, InputTypeError, UnknownNameError, quote
 
 __all__ = ["Registry", "closest"]
 
@@ -42,8 +42,11 @@ class Registry(Generic[Factory]):
         """Class or function decorator that files its argument under ``name``.
 
         Raises:
-            ConfigError: the name is taken by another factory.
+            ConfigError: not a lower-case str, or the name is taken by another factory.
         """
+
+        if not isinstance(name, str) or not name or name != name.lower():
+            raise ConfigError(f"{self.kind}: got name {quote(name)}, expected a lower-case str.")
 
         def add(factory: Factory) -> Factory:
             if self._factories.setdefault(name, factory) is not factory:
@@ -66,7 +69,13 @@ class Registry(Generic[Factory]):
         )
 
     def names(self, pattern: str = "*") -> list[str]:
-        """Sorted names that match the shell-style ``pattern``."""
+        """Sorted names that match the shell-style ``pattern``.
+
+        Raises:
+            InputTypeError: the pattern is not a str.
+        """
+        if not isinstance(pattern, str):
+            raise InputTypeError(f"{self.kind} names: got {quote(pattern)}, expected a pattern as 'sdt_*'.")
         return sorted(name for name in self._factories if fnmatchcase(name, pattern))
 
     def __contains__(self, name: object) -> bool:

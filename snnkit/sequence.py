@@ -73,7 +73,7 @@ def per_step(layer: Callable[..., Tensor], *xs: Tensor, training: bool | None = 
     Args:
         layer: module or function on ``[rows, ...]`` tensors.
         xs: one or more sequences ``[T, B, ...]``.
-        training: fold or not; default ``layer.training``.
+        training: fold or not; default ``layer.training``; a plain function is not folded.
 
     Returns:
         ``[T, B, ...]``.
@@ -86,7 +86,7 @@ def per_step(layer: Callable[..., Tensor], *xs: Tensor, training: bool | None = 
     graphs and empty sequences are always folded.
     """
     steps, batch = xs[0].shape[:2]
-    training = layer.training if training is None else training  # type: ignore[attr-defined]
+    training = getattr(layer, "training", False) if training is None else training
     if training or steps == 0 or torch.compiler.is_compiling():
         return unfold(layer(*(fold(x) for x in xs)), steps, batch)
     return torch.stack([layer(*step) for step in zip(*(x.unbind(0) for x in xs), strict=True)])
@@ -102,8 +102,8 @@ def state_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def as_sequence(x: Tensor, where: str, min_ndim: int = 2) -> Tensor:
-    """Check a sequence ``[T, B, ...]`` and cast bool and integers to the default float type.
+def as_sequence(x: Tensor, where: str, min_ndim: int = 2, axes: str = "[T, B, ...]") -> Tensor:
+    """Check a sequence, with axes as named, and cast bool and integers to the default float type.
 
     Raises:
         InputTypeError: not a tensor.
@@ -112,7 +112,7 @@ def as_sequence(x: Tensor, where: str, min_ndim: int = 2) -> Tensor:
     """
     if not isinstance(x, Tensor):
         raise InputTypeError(
-            f"{where}: got {type(x).__name__}, expected a torch.Tensor [T, B, ...]. "
+            f"{where}: got {type(x).__name__}, expected a torch.Tensor {axes}. "
             "Convert with torch.as_tensor(x)."
         )
     if x.is_complex() or x.is_quantized:
@@ -250,6 +250,7 @@ class StreamSession:
         self._states: dict[str, State] = {}
         self._calls: dict[str, int] | None = None
         self._closed = False
+        self._loaded = False  # states were loaded, and no chunk has shown yet that they are complete
 
     def __call__(self, chunk: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Process the next chunk ``[t, B, ...]``; t may differ from call to call.
@@ -265,7 +266,9 @@ class StreamSession:
         token = _active.set(self)
         try:
             with torch.compiler.set_stance("force_eager"):  # compiled graphs hold no session
-                return self.net(chunk, *args, **kwargs)
+                out = self.net(chunk, *args, **kwargs)
+            self._loaded = False
+            return out
         except BaseException:
             self._states = before
             raise
@@ -279,6 +282,10 @@ class StreamSession:
             return module.run(x)[0]
         number = self._calls[path] = self._calls.get(path, -1) + 1
         key = path if number == 0 else f"{path}#{number}"
+        if self._loaded and key not in self._states:
+            raise StateShapeError(
+                f"stream: the loaded states have none for {key}. Load all that state_dict() returned."
+            )
         out, state = module.run(x, self._states.get(key))
         self._states[key] = type(state)(*(s.detach() for s in state)) if self.detach else state
         return out
@@ -290,6 +297,7 @@ class StreamSession:
     def reset(self) -> None:
         """Forget everything: the next chunk is the start of a new sequence."""
         self._states.clear()
+        self._loaded = False
 
     def state_dict(self) -> dict[str, Tensor]:
         """All states as ``{"path:field": tensor}``, ready for safetensors."""
@@ -303,8 +311,9 @@ class StreamSession:
         """Replace all states by saved ones.
 
         Raises:
-            StateShapeError: a path or field that this network does not have. Shapes are checked
-                against the input at the next call.
+            InputTypeError: not a tensor.
+            StateShapeError: a path or field that this network does not have. The next call checks the
+                shapes against its input, and raises if a state is missing.
         """
         if self._closed:
             raise StreamError("stream: this session is closed. Open a new one with stream(net).")
@@ -312,6 +321,10 @@ class StreamSession:
         fields: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             path, _, name = key.rpartition(":")
+            if not isinstance(tensor, Tensor):
+                raise InputTypeError(
+                    f"stream: saved state {quote(key)} is a {type(tensor).__name__}, expected a torch.Tensor."
+                )
             fields.setdefault(path, {})[name] = tensor
         states: dict[str, State] = {}
         for path, values in fields.items():
@@ -323,7 +336,7 @@ class StreamSession:
                     "network. Load it into a session of the network that saved it."
                 )
             states[path] = kind(**{name: value.clone() for name, value in values.items()})
-        self._states = states
+        self._states, self._loaded = states, bool(states)
 
     def __enter__(self) -> StreamSession:
         return self

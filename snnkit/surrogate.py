@@ -38,6 +38,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from .checks import number
 from .errors import ConfigError, InputTypeError, quote, require
 from .registry import Registry
 
@@ -73,9 +74,7 @@ class Surrogate:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            ok = isinstance(value, (int, float)) and 0 < value < math.inf
-            require(ok, f"{type(self).__name__}.{field.name}", value, "a finite number > 0")
+            number(f"{type(self).__name__}.{field.name}", getattr(self, field.name), above=0)
 
     def derivative(self, u: Tensor) -> Tensor:
         """p(u) >= 0."""

@@ -17,7 +17,7 @@ ROOT = Path(snnkit.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 # A part may import the parts of its own level that are named, and everything on lower levels.
-BASE = ["errors", "registry", "surrogate", "sequence", "files"]
+BASE = ["errors", "checks", "registry", "surrogate", "sequence", "files"]
 LEVELS = {name: 0 for name in BASE}
 LEVELS |= {"kernels": 1, "readout": 1, "encoding": 1, "losses": 1, "data": 1}
 LEVELS |= {"neurons": 2, "layers": 3, "models": 4}

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..errors import ConfigError, InputTypeError, require
+from ..checks import integer
+from ..errors import ConfigError, InputTypeError
 
 __all__ = ["holdout"]
 
@@ -31,8 +32,8 @@ def holdout(data: Any, fold: int = 0, folds: int = 5) -> tuple[list[int], list[i
         ConfigError: fold or folds out of range, or so few samples that a part would be empty.
         InputTypeError: no labels.
     """
-    require(_is_int(folds) and folds >= 2, "holdout.folds", folds, "an int >= 2")
-    require(_is_int(fold) and 0 <= fold < folds, "holdout.fold", fold, f"an int in [0, {folds})")
+    integer("holdout.folds", folds, 2)
+    integer("holdout.fold", fold, 0, folds - 1)
     given = getattr(data, "labels", data)
     if not isinstance(given, Tensor | np.ndarray | Sequence) or isinstance(given, str):
         raise InputTypeError(
@@ -48,7 +49,3 @@ def holdout(data: Any, fold: int = 0, folds: int = 5) -> tuple[list[int], list[i
             "in each part. Use fewer folds or more samples."
         )
     return np.flatnonzero(~held).tolist(), np.flatnonzero(held).tolist()
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -32,15 +32,15 @@ TERMS = {
     "ac": "accumulations",
     "mac": "multiply-accumulates",
     "bias": "biases and folded norms",
-    "scale": "scaling by the unit of the input",
+    "scale": "scaling of inputs",
     "neuron": "neuron updates",
     "other": "pointwise operations",
     "mem_w": "memory: weights",
     "mem_p": "memory: accumulators",
     "mem_u": "memory: neuron states",
-    "mem_i": "memory: input events and activations",
-    "mem_s": "memory: output events and activations",
-    "mem_a": "memory: second operand of products",
+    "mem_i": "memory: inputs",
+    "mem_s": "memory: outputs",
+    "mem_a": "memory: second operands",
 }
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..checks import choice
 from ..errors import FormatError
+from ..files import write_atomically
 from .trace import Uncounted
 
 if TYPE_CHECKING:
@@ -146,10 +146,29 @@ class Report:
 
         "layers": one bar per layer, split by term; "terms": one bar per term; "steps": energy of every
         time step, split by term.
-        """
-        from .plots import plot
 
-        return plot(self, kind, ax)
+        Raises:
+            ConfigError: another kind.
+        """
+        from .. import plot
+        from .charges import TERMS
+
+        choice("Report.plot.kind", kind, ("layers", "terms", "steps"))
+        if kind == "steps":
+            steps = {TERMS[t]: self.step_pj[t] for t in TERMS if t in self.step_pj}
+            ax = plot.energy_over_time(steps, ax=ax)
+        elif kind == "terms":
+            of_term = self.by_term
+            ax = plot.energy_breakdown({TERMS[t]: {"": of_term[t]} for t in TERMS if t in of_term}, ax=ax)
+        else:
+            used = [label for term, label in TERMS.items() if term in self.by_term]
+            layers: dict[str, dict[str, float]] = {}
+            for line in self.lines:
+                terms = layers.setdefault(line.layer or "(model)", dict.fromkeys(used, 0.0))
+                terms[TERMS[line.term]] += line.pj
+            ax = plot.energy_breakdown(layers, ax=ax)
+        ax.set_xlabel(f"{ax.get_xlabel()}\n{self.model} ({self.kind.upper()}) on {self.hardware}")
+        return ax
 
     def to_json(self, path: str | PathLike[str]) -> Path:
         """Write everything but the trace, whole or not at all; :meth:`from_json` reads it back equal."""
@@ -209,15 +228,5 @@ class Report:
 
 
 def _write(path: str | PathLike[str], text: str) -> Path:
-    """Through a temporary file, so that a reader never sees half of it."""
-    target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
-    return target
+    write_atomically(path, text.encode())
+    return Path(path)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..checks import flag, is_integer, number
 from ..errors import ConfigError, require
 from ..neurons import NeuronFactory
 from ..registry import Registry
@@ -48,12 +49,14 @@ class _Attention(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        require(heads > 0 and width % heads == 0, f"{name}.heads", heads, f"a divisor of width = {width}")
+        ok = is_integer(heads) and heads > 0 and width % heads == 0
+        require(ok, f"{name}.heads", heads, f"a divisor of width = {width}")
         if residual not in self.residuals:
             raise ConfigError(
                 f"{name}: residual={residual!r} is not defined for this mixer, allowed: {self.residuals}. "
                 "Choose another mixer or residual."
             )
+        flag(f"{name}.qkv_bias", qkv_bias)
         self.heads = heads
         self.neuron = neuron("in", width) if residual == "ms" else None
         self.q, self.k, self.v = (
@@ -97,7 +100,7 @@ class SSA(_Attention):
         scale: float = 0.125,
     ) -> None:
         super().__init__(width, heads, neuron, residual=residual, qkv_bias=qkv_bias)
-        self.scale = scale
+        self.scale = number("SSA.scale", scale)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return self.attn(per_step(self._attend, q, k, v, training=self.training))
@@ -139,7 +142,7 @@ class SDSA1(_Attention):
         max_filter: bool = False,
     ) -> None:
         super().__init__(width, heads, neuron, residual=residual, qkv_bias=qkv_bias)
-        self.max_filter = max_filter
+        self.max_filter = flag("SDSA1.max_filter", max_filter)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         if self.max_filter:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
+from ..checks import integer, is_integer, number
 from ..errors import ShapeError, require
 from ..layers import CHANNEL_MIXERS, EMBEDS, MIXERS, Head, Residual, ResidualKind
 from ..neurons import NeuronFactory, NeuronSpec
@@ -50,9 +51,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         for name in ("width", "depth", "heads"):
-            value = getattr(self, name)
-            require(isinstance(value, int) and value > 0, f"Stage.{name}", value, "an int > 0")
-        require(self.ratio > 0, "Stage.ratio", self.ratio, "a number > 0")
+            integer(f"Stage.{name}", getattr(self, name))
+        number("Stage.ratio", self.ratio, above=0)
 
 
 class Backbone(nn.Module):
@@ -100,7 +100,7 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("T", T), ("in_channels", in_channels), ("num_classes", num_classes)):
-            require(isinstance(value, int) and value > 0, f"Backbone.{name}", value, "an int > 0")
+            integer(f"Backbone.{name}", value)
         factory = NeuronFactory(neuron, published, roles={"attn": {"threshold": 0.5}})
         self.T, self.in_channels = T, in_channels
         self.embeds, self.blocks = nn.ModuleList(), nn.ModuleList()
@@ -110,7 +110,7 @@ class Backbone(nn.Module):
             self.blocks.append(nn.Sequential(*_blocks(stage, residual, factory)))
             self.reduction, cin = self.reduction * int(self.embeds[-1].reduction), stage.width  # type: ignore[arg-type]
         require(
-            isinstance(img_size, int) and img_size > 0 and img_size % self.reduction == 0,
+            is_integer(img_size) and img_size > 0 and img_size % self.reduction == 0,
             "Backbone.img_size",
             img_size,
             f"a positive multiple of {self.reduction}, by which the embeddings reduce the map",

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import require
+from ..checks import flag, integer, number
 from .base import NEURONS, Neuron, NeuronOps
 
 __all__ = ["ILIF", "ILIFState"]
@@ -78,15 +78,10 @@ class ILIF(Neuron):
         self, levels: int = 4, *, tau: float = 4 / 3, threshold: float = 1.0, detach_reset: bool = True
     ) -> None:
         super().__init__()
-        ok = isinstance(levels, int) and not isinstance(levels, bool) and 1 <= levels <= 255
-        require(ok, "ILIF.levels", levels, "an int in 1..255")
-        for name, value, low in (("tau", tau, 1.0), ("threshold", threshold, 1e-30)):
-            ok = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value < math.inf
-            require(
-                ok, f"ILIF.{name}", value, "a finite number >= 1" if name == "tau" else "a finite number > 0"
-            )
-        self.levels, self.tau, self.threshold = levels, float(tau), float(threshold)
-        self.detach_reset, self.spike_levels = detach_reset, levels
+        self.levels = self.spike_levels = integer("ILIF.levels", levels, 1, 255)
+        self.tau = number("ILIF.tau", tau, at_least=1)
+        self.threshold = number("ILIF.threshold", threshold, above=0)
+        self.detach_reset = flag("ILIF.detach_reset", detach_reset)
 
     def initial_state(self, x: Tensor) -> ILIFState:
         """``v = 0``."""

@@ -5,13 +5,12 @@ r"""Leaky integrator: a membrane that never fires, the usual analog read-out.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..errors import require
+from ..checks import flag, number
 from .base import NEURONS, Neuron, NeuronOps
 
 __all__ = ["IntegratorState", "LeakyIntegrator"]
@@ -47,9 +46,8 @@ class LeakyIntegrator(Neuron):
 
     def __init__(self, tau: float = 2.0, *, decay_input: bool = True) -> None:
         super().__init__()
-        ok = isinstance(tau, (int, float)) and 1 <= tau < math.inf
-        require(ok, "LeakyIntegrator.tau", tau, "a finite number of steps >= 1 (default 2)")
-        self.tau, self.decay_input = float(tau), decay_input
+        self.tau = number("LeakyIntegrator.tau", tau, at_least=1)
+        self.decay_input = flag("LeakyIntegrator.decay_input", decay_input)
 
     def initial_state(self, x: Tensor) -> IntegratorState:
         """``v = 0``."""

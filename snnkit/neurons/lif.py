@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..checks import choice, flag, integer, number
 from ..errors import ConfigError, ShapeError, require
 from ..kernels import LIFDynamics, lif, scan
 from ..sequence import in_transform
@@ -90,7 +91,7 @@ class LIF(LibraryPresets, Neuron):
         threshold: firing level, > 0, same unit as x.
         decay_input: scale the input by 1/tau.
         reset: "hard" to ``v_reset``, "soft" by ``reset_amount``, or "none".
-        v_reset: value after a hard reset; below the threshold.
+        v_reset: value after a hard reset, default 0; below the threshold.
         v_rest: value the potential leaks to, also the initial state; default ``v_reset`` with a hard
             reset, else 0.
         reset_amount: subtracted by a soft reset; default the threshold.
@@ -131,7 +132,7 @@ class LIF(LibraryPresets, Neuron):
         threshold: float = 1.0,
         decay_input: bool | None = None,
         reset: Literal["hard", "soft", "none"] = "hard",
-        v_reset: float = 0.0,
+        v_reset: float | None = None,
         v_rest: float | None = None,
         reset_amount: float | None = None,
         reset_timing: Literal["immediate", "delayed"] = "immediate",
@@ -150,62 +151,50 @@ class LIF(LibraryPresets, Neuron):
                 f"{name}: got tau={tau}, beta={beta}, rate={rate}, expected one of them. "
                 "They are the same leak: beta = 1 - 1/tau, rate = 1/tau."
             )
-        tau = 2.0 if not given else tau
-        if tau is not None:
-            require(_finite(tau) and tau >= 1, f"{name}.tau", tau, "a number of steps >= 1 (default 2)")
-            leak, arithmetic = float(tau), "divide"
-        elif beta is not None:
-            require(_finite(beta) and 0 <= beta <= 1, f"{name}.beta", beta, "a decay per step in [0, 1]")
-            leak, arithmetic = float(beta), "decay"
+        if beta is not None:
+            leak, arithmetic = number(f"{name}.beta", beta, at_least=0, at_most=1), "decay"
+        elif rate is not None:
+            leak, arithmetic = number(f"{name}.rate", rate, above=0, at_most=1), "euler"
         else:
-            ok = rate is not None and _finite(rate) and 0 < rate <= 1
-            require(ok, f"{name}.rate", rate, "a leak per step in (0, 1]")
-            leak, arithmetic = float(rate or 0), "euler"
-        require(_finite(threshold) and threshold > 0, f"{name}.threshold", threshold, "a finite number > 0")
-        require(reset in ("hard", "soft", "none"), f"{name}.reset", reset, '"hard", "soft" or "none"')
-        require(
-            reset_timing in ("immediate", "delayed"),
-            f"{name}.reset_timing",
-            reset_timing,
-            '"immediate" or "delayed"',
-        )
-        if reset == "hard":
-            require(
-                _finite(v_reset) and v_reset < threshold,
-                f"{name}.v_reset",
-                v_reset,
-                f"a number < threshold = {threshold}",
-            )
-        v_rest = (v_reset if reset == "hard" else 0.0) if v_rest is None else v_rest
-        require(_finite(v_rest) and _finite(v_reset), f"{name}.v_rest", (v_rest, v_reset), "finite numbers")
+            leak, arithmetic = number(f"{name}.tau", 2.0 if tau is None else tau, at_least=1), "divide"
+        threshold = number(f"{name}.threshold", threshold, above=0)
+        choice(f"{name}.reset", reset, ("hard", "soft", "none"))
+        delayed = choice(f"{name}.reset_timing", reset_timing, ("immediate", "delayed")) == "delayed"
+        hard = reset == "hard"
+        if v_reset is not None:
+            require(hard, f"{name}.v_reset", v_reset, 'None unless reset="hard"')
+            number(f"{name}.v_reset", v_reset, below=threshold)
         if reset_amount is not None:
-            require(_finite(reset_amount), f"{name}.reset_amount", reset_amount, "a finite number or None")
+            require(reset == "soft", f"{name}.reset_amount", reset_amount, 'None unless reset="soft"')
+            number(f"{name}.reset_amount", reset_amount)
+        v_reset = float(v_reset or 0.0)
+        v_rest = v_reset if v_rest is None else number(f"{name}.v_rest", v_rest)
         if channels is not None:
-            require(isinstance(channels, int) and channels > 0, f"{name}.channels", channels, "an int > 0")
+            integer(f"{name}.channels", channels)
 
         self.channels = channels
         shape = () if channels is None else (channels,)
-        if learn_tau:
+        if flag(f"{name}.learn_tau", learn_tau):
             rate0 = 1 - leak if arithmetic == "decay" else (1 / leak if arithmetic == "divide" else leak)
             require(
                 0 < rate0 < 1, f"{name}.learn_tau with tau", self._tau_of(leak, arithmetic), "tau > 1, finite"
             )
             leak, arithmetic = rate0, "multiply"
             self.tau_raw = nn.Parameter(torch.full(shape, math.log(rate0 / (1 - rate0))))
-        if learn_threshold:
+        if flag(f"{name}.learn_threshold", learn_threshold):
             self.threshold_raw = nn.Parameter(torch.full(shape, float(_softplus_inverse(threshold))))
         self._leak, self._threshold = leak, float(threshold)
         self.dynamics = LIFDynamics(
             surrogate=as_surrogate(surrogate),
             arithmetic=arithmetic,  # type: ignore[arg-type]
-            decay_input=(beta is None) if decay_input is None else decay_input,
+            decay_input=beta is None if decay_input is None else flag(f"{name}.decay_input", decay_input),
             reset=reset,
-            v_rest=float(v_rest),
-            v_reset=float(v_reset),
+            v_rest=v_rest,
+            v_reset=v_reset,
             reset_amount=reset_amount,
-            delayed=reset_timing == "delayed",
-            detach_reset=detach_reset,
-            fire_at_equal=fire_at_equal,
+            delayed=delayed,
+            detach_reset=flag(f"{name}.detach_reset", detach_reset),
+            fire_at_equal=flag(f"{name}.fire_at_equal", fire_at_equal),
         )
 
     # -- parameters --------------------------------------------------------------------------------
@@ -305,7 +294,7 @@ class IF(LIF):
         *,
         threshold: float = 1.0,
         reset: Literal["hard", "soft", "none"] = "hard",
-        v_reset: float = 0.0,
+        v_reset: float | None = None,
         detach_reset: bool = False,
         fire_at_equal: bool = True,
         learn_threshold: bool = False,
@@ -324,11 +313,6 @@ class IF(LIF):
             surrogate=surrogate,
         )
         self.dynamics = self.dynamics._replace(arithmetic="integrate")
-
-
-def _finite(value: object) -> bool:
-    """A real number that float can hold."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
 
 
 def _softplus_inverse(y: float) -> float:

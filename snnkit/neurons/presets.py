@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 import torch
 
-from ..errors import ConfigError, require
+from ..checks import choice, flag, number
+from ..errors import ConfigError
 from ..surrogate import Surrogate
 
 __all__ = ["LibraryPresets"]
@@ -19,9 +20,6 @@ class LibraryPresets:
     step; the tests compare them.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
-
     @classmethod
     def spikingjelly(
         cls,
@@ -33,12 +31,12 @@ class LibraryPresets:
         detach_reset: bool = False,
     ) -> Self:
         """spikingjelly ``activation_based.neuron.LIFNode``, same arguments; ``v_reset=None``: soft reset."""
-        return cls(
+        return cls(  # type: ignore[call-arg]
             tau,
             threshold=v_threshold,
             decay_input=decay_input,
             reset="soft" if v_reset is None else "hard",
-            v_reset=v_reset or 0.0,
+            v_reset=v_reset,
             surrogate=surrogate,
             detach_reset=detach_reset,
         )
@@ -60,19 +58,14 @@ class LibraryPresets:
                 (beta=1, x=[3.5, 0, 0, 0, 0] gives spikes [1, 1, 0, 0, 0]); it is not reproduced.
         """
         resets: dict[str, Any] = {"subtract": "soft", "zero": "hard", "none": "none"}
-        require(
-            reset_mechanism in resets,
-            f"{cls.__name__}.snntorch.reset_mechanism",
-            reset_mechanism,
-            '"subtract", "zero" or "none"',
-        )
-        if reset_mechanism == "subtract" and not reset_delay:
+        choice(f"{cls.__name__}.snntorch.reset_mechanism", reset_mechanism, resets)
+        if reset_mechanism == "subtract" and not flag(f"{cls.__name__}.snntorch.reset_delay", reset_delay):
             raise ConfigError(
                 f'{cls.__name__}.snntorch: reset_mechanism="subtract" with reset_delay=False is not '
                 "reproduced: in snntorch 1.0 such a neuron can stay above threshold without firing. "
                 'Use LIF(beta=..., reset="soft"), the immediate soft reset, or reset_delay=True.'
             )
-        return cls(
+        return cls(  # type: ignore[call-arg]
             beta=beta,
             threshold=threshold,
             reset=resets[reset_mechanism],
@@ -96,18 +89,15 @@ class LibraryPresets:
 
         norse's own surrogate "super" is ``FastSigmoid(alpha=1)``, whatever its alpha says.
         """
-        require(
-            reset_method in ("value", "subtract"),
-            f"{cls.__name__}.norse_box.reset_method",
-            reset_method,
-            '"value" or "subtract"',
-        )
-        return cls(
+        for name, value in (("dt", dt), ("tau_mem_inv", tau_mem_inv)):
+            number(f"{cls.__name__}.norse_box.{name}", value)
+        choice(f"{cls.__name__}.norse_box.reset_method", reset_method, ("value", "subtract"))
+        return cls(  # type: ignore[call-arg]
             # norse multiplies a float32 tensor: the product is rounded to float32
             rate=float(dt * torch.tensor(tau_mem_inv, dtype=torch.float32)),
             threshold=v_th,
             reset="hard" if reset_method == "value" else "soft",
-            v_reset=v_reset if reset_method == "value" else 0.0,
+            v_reset=v_reset if reset_method == "value" else None,
             v_rest=v_leak,
             fire_at_equal=False,
             surrogate=surrogate,

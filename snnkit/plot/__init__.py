@@ -10,7 +10,7 @@ matplotlib is imported when the first picture is drawn, not before.
 """
 
 from .curves import training_curves
-from .energy import energy_breakdown, energy_comparison
+from .energy import energy_breakdown, energy_comparison, energy_over_time
 from .events import frames
 from .potential import membrane, membrane_trace
 from .rates import firing_rates
@@ -21,6 +21,7 @@ __all__ = [
     "PALETTE",
     "energy_breakdown",
     "energy_comparison",
+    "energy_over_time",
     "firing_rates",
     "frames",
     "membrane",

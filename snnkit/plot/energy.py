@@ -1,18 +1,19 @@
-"""Energy per inference: by layer, and of one network against another."""
+"""Energy per inference: by layer, by time step, and of one network against another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import require
 from .style import PALETTE, clean, color, legend, need_rows, new_axes, note, to_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["energy_breakdown", "energy_comparison"]
+__all__ = ["energy_breakdown", "energy_comparison", "energy_over_time"]
 
 Terms = Mapping[str, Mapping[str, Any]]
 _UNITS = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
@@ -46,6 +47,37 @@ def energy_comparison(networks: Terms, *, ax: Axes | None = None) -> Axes:
     return _stacked(networks, "energy_comparison", "name -> term -> pJ", 0.42, True, ax)
 
 
+def energy_over_time(steps: Mapping[str, Sequence[float]], *, ax: Axes | None = None) -> Axes:
+    """Energy of every time step, stacked by term.
+
+    Args:
+        steps: term -> energy of every step of one inference in pJ, all of one length.
+        ax: where to draw; None: a new figure.
+
+    Raises:
+        as :func:`energy_breakdown`.
+    """
+    need_rows(steps, "energy_over_time", "term -> pJ of every step")
+    values = [[to_number(v, f"energy_over_time[{term!r}]") for v in row] for term, row in steps.items()]
+    lengths = sorted({len(row) for row in values})
+    require(len(lengths) == 1, "energy_over_time: steps", lengths, "one number of steps for all terms")
+    heights = np.array(values)
+    scale, unit = _unit(heights.sum(0).max(initial=0.0))
+    ax = new_axes(ax, 6.4, 3.4)
+    times = np.arange(heights.shape[1])
+    bottom = np.zeros(heights.shape[1])
+    for i, term in enumerate(steps):
+        look: dict[str, Any] = {"color": color(i), "hatch": _hatch(i), "edgecolor": "white", "label": term}
+        ax.bar(times, heights[i] / scale, bottom=bottom, **look)
+        bottom += heights[i] / scale
+    ax.locator_params(axis="x", integer=True)
+    ax.set_xlabel("time step")
+    ax.set_ylabel(f"energy per inference ({unit})")
+    legend(ax, columns=_columns(steps))
+    clean(ax)
+    return ax
+
+
 def _stacked(bars: Terms, where: str, what: str, row_height: float, relative: bool, ax: Axes | None) -> Axes:
     need_rows(bars, where, what)
     terms: list[str] = []
@@ -66,14 +98,13 @@ def _stacked(bars: Terms, where: str, what: str, row_height: float, relative: bo
     left = np.zeros(len(bars))
     for i, term in enumerate(terms):
         width = picojoules[:, i] / scale
-        hatch = "////" if i >= len(PALETTE) else None  # colours start again
         ax.barh(
             rows,
             width,
             left=left,
             height=0.66,
             color=color(i),
-            hatch=hatch,
+            hatch=_hatch(i),
             edgecolor="white",
             linewidth=0.5,
             label=term,
@@ -89,9 +120,20 @@ def _stacked(bars: Terms, where: str, what: str, row_height: float, relative: bo
     ax.set_xlim(0, (totals.max() / scale or 1.0) * (1.25 if relative else 1.12))
     against = f", × relative to {next(iter(bars))}" if relative and len(bars) > 1 else ""
     ax.set_xlabel(f"energy per inference ({unit}){against}")
-    legend(ax, columns=min(len(terms), 4))
+    legend(ax, columns=_columns(terms))
     clean(ax, row_ticks=False)
     return ax
+
+
+def _hatch(index: int) -> str | None:
+    """Stripes where the colours start again."""
+    return "////" if index >= len(PALETTE) else None
+
+
+def _columns(labels: Iterable[str]) -> int:
+    """As many columns of a legend as fit the width of a figure."""
+    widths = [len(label) for label in labels]
+    return max(1, min(len(widths), 4, 84 // (max(widths) + 8)))
 
 
 def _unit(picojoules: float) -> tuple[float, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..errors import ConfigError, InputTypeError, ShapeError, quote
+from ..errors import ConfigError, InputTypeError, ShapeError, quote, require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,8 @@ def clean(ax: Axes, *, row_ticks: bool = True) -> None:
 def legend(ax: Axes, *args: Any, columns: int) -> None:
     """A frameless legend above the Axes, where it covers no data."""
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-    ax.legend(*args, frameon=False, ncols=columns, fontsize=9, labelcolor=INK, **place)
+    if any(ax.get_legend_handles_labels()[1]) or args:
+        ax.legend(*args, frameon=False, ncols=columns, fontsize=9, labelcolor=INK, **place)
 
 
 def note(ax: Axes, text: str, at: tuple[float, float], *, beyond_axes: bool = False, **font: Any) -> None:
@@ -155,10 +156,15 @@ def save(ax: Axes, path: str | os.PathLike[str], *, dpi: int = 200) -> Path:
 
     Returns:
         the path.
+
+    Raises:
+        ConfigError: a suffix that names no picture format.
     """
     import matplotlib.pyplot as plt
 
     path, figure = Path(path), cast(Any, ax.figure)
+    known = sorted(figure.canvas.get_supported_filetypes())
+    require(path.suffix[1:].lower() in known, "plot.save: suffix", path.suffix, f"one of {', '.join(known)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import require
+from ..checks import number
 
 __all__ = ["FrameAugment"]
 
@@ -45,9 +45,7 @@ class FrameAugment:
             ("warp", 1),
             ("drop", 0.99),
         ):
-            value = getattr(self, name)
-            ok = isinstance(value, (int, float)) and 0 <= value <= top
-            require(ok, f"FrameAugment.{name}", value, f"a number in [0, {top}]")
+            number(f"FrameAugment.{name}", getattr(self, name), at_least=0, at_most=top)
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Augment ``x [T, B, P, H, W]``; ``generator`` on the CPU, so that every device draws alike."""

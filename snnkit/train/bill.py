@@ -9,6 +9,7 @@ from typing import Literal
 from rich.console import Console
 from torch import Tensor
 
+from ..checks import integer
 from ..energy import Report, price, trace
 from ..errors import require
 from ..models import Backbone, create_model
@@ -43,7 +44,10 @@ def energy_bill(
     plot: str | None = None,
 ) -> dict[str, Report]:
     """Trace test samples, price them, print the tables and write the files asked for."""
-    require(samples > 0, "--samples", samples, "an int > 0")
+    integer("--samples", samples)
+    for option, path in (("--json", json), ("--csv", csv), ("--plot", plot)):
+        ok = path is None or (Path(path).parent.is_dir() and not Path(path).is_dir())
+        require(ok, option, path, "a file in a folder that exists")  # now, not after the work
     if checkpoint is not None:
         net, described = open_model(checkpoint)
         source = open_data(described, data)

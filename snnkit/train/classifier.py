@@ -11,8 +11,9 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from ..checks import number
 from ..data import Batch
-from ..errors import ConfigError, NumericsError, quote, require
+from ..errors import ConfigError, NumericsError, quote
 from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
 from ..registry import closest
@@ -34,6 +35,8 @@ class Classifier(L.LightningModule):
         rate_target, rate_weight: add ``rate_weight * rate_regularizer(outputs of all spiking neurons,
             rate_target)`` to the loss: layers that fire more than the target are pushed below it.
         lr, weight_decay, warmup_epochs: of AdamW, with a cosine schedule over all epochs.
+        ema: decay per step of an exponential moving average of the weights, which is validated and saved
+            in place of the last weights; 0: none.
         augment: arguments of :class:`FrameAugment`, applied to training batches.
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
 
@@ -57,6 +60,7 @@ class Classifier(L.LightningModule):
         lr: float = 2e-3,
         weight_decay: float = 0.02,
         warmup_epochs: float = 2.0,
+        ema: float = 0.0,
         augment: dict[str, float] | None = None,
         seed: int = 0,
     ) -> None:
@@ -71,8 +75,9 @@ class Classifier(L.LightningModule):
         self.loss, self.loss_settings = LOSSES.get(loss), loss_settings or {}
         self.lr, self.weight_decay, self.warmup_epochs, self.seed = lr, weight_decay, warmup_epochs, seed
         self.rate_target, self.rate_weight = rate_target, rate_weight
-        require(rate_weight >= 0, "Classifier.rate_weight", rate_weight, "a number >= 0")
-        require(warmup_epochs >= 0, "Classifier.warmup_epochs", warmup_epochs, "a number >= 0")
+        number("Classifier.rate_weight", rate_weight, at_least=0)
+        number("Classifier.warmup_epochs", warmup_epochs, at_least=0)
+        self.ema = number("Classifier.ema", ema, at_least=0, below=1)
         self.augment = FrameAugment(**augment) if augment else None
 
     def forward(self, x: Tensor) -> Tensor:

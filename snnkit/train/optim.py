@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..checks import number
 from ..errors import require
 
 __all__ = ["adamw_cosine", "parameter_groups"]
@@ -29,8 +30,8 @@ def adamw_cosine(
     Raises:
         ConfigError: lr <= 0, negative decay, more warm-up than steps.
     """
-    require(0 < lr < math.inf, "lr", lr, "a number > 0")
-    require(0 <= weight_decay < math.inf, "weight_decay", weight_decay, "a number >= 0")
+    number("lr", lr, above=0)
+    number("weight_decay", weight_decay, at_least=0)
     require(0 <= warmup_steps <= steps, "warmup_steps", warmup_steps, f"between 0 and {steps} steps")
 
     def factor(step: int) -> float:

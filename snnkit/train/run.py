@@ -23,10 +23,12 @@ from typing import Any
 
 import lightning as L
 import yaml  # type: ignore[import-untyped]
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ..errors import ConfigError, MissingDependencyError, UnknownNameError, quote, require
+from ..errors import ConfigError, MissingDependencyError, SnnkitError, UnknownNameError, quote, require
 from ..files import write_atomically
 from ..models import save_model
 from ..registry import closest
@@ -95,6 +97,8 @@ def train(
     if tensorboard:
         loggers.append(_tensorboard(out))
     callbacks: list[Callback] = [FiringRates(), EpochSeed(seed), _checkpoints(out)]
+    if cli.model.ema:
+        callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(cli.model.ema)))
     if not sys.stdout.isatty():
         callbacks.append(EpochLines())
     settings: dict[str, Any] = {} if cli.datamodule.folds else {"limit_val_batches": 0}
@@ -179,7 +183,12 @@ class _CLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         settings = {**self._get(self.config_init, "trainer", default={}), **kwargs}
-        return self._instantiate_trainer(settings, [])
+        try:
+            return self._instantiate_trainer(settings, [])
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"trainer: {' '.join(str(error).split())} Check the --trainer.* values."
+            ) from error
 
 
 def _parse(args: list[str]) -> _CLI:
@@ -196,7 +205,9 @@ def _parse(args: list[str]) -> _CLI:
                 save_config_callback=None,
                 parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
             )
-    except argparse.ArgumentError as error:
+    except (argparse.ArgumentError, ValueError) as error:
+        if isinstance(error, SnnkitError):
+            raise
         raise ConfigError(_readable(str(error))) from error
 
 

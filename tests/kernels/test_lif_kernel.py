@@ -22,6 +22,15 @@ from snnkit.surrogate import SURROGATES
 CASES, PER_TEST = 1000, 50
 
 
+RESETS: list[dict[str, Any]] = [
+    {"reset": "hard"},
+    {"reset": "hard", "v_reset": -0.25},
+    {"reset": "soft"},
+    {"reset": "soft", "reset_amount": 0.8},
+    {"reset": "none"},
+]
+
+
 def random_settings(rng: random.Random, channels: int) -> dict[str, Any]:
     leak = rng.choice(
         [{"tau": rng.choice([1.0, 2.0, 3.3])}, {"beta": rng.choice([0.0, 0.5, 0.9, 1.0])}, {"rate": 0.4}]
@@ -30,10 +39,8 @@ def random_settings(rng: random.Random, channels: int) -> dict[str, Any]:
         **leak,
         "threshold": rng.choice([1.0, 0.5, 0.7]),
         "decay_input": rng.choice([None, True, False]),
-        "reset": rng.choice(["hard", "soft", "none"]),
-        "v_reset": rng.choice([0.0, -0.25]),
+        **rng.choice(RESETS),
         "v_rest": rng.choice([None, 0.0, 0.125]),
-        "reset_amount": rng.choice([None, None, 0.8]),
         "reset_timing": rng.choice(["immediate", "immediate", "delayed"]),
         "detach_reset": rng.choice([True, False]),
         "fire_at_equal": rng.choice([True, False]),

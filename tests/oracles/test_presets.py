@@ -104,7 +104,7 @@ def test_spikingjelly_if(v_reset: float | None, detach_reset: bool) -> None:
     _, foreign = spikingjelly("IFNode", v_reset=v_reset, detach_reset=detach_reset)
     neuron = IF(
         reset="soft" if v_reset is None else "hard",
-        v_reset=v_reset or 0.0,
+        v_reset=v_reset,
         detach_reset=detach_reset,
         surrogate="sigmoid",
     )
@@ -120,7 +120,7 @@ def test_spikingjelly_plif(tau: float, decay_input: bool, v_reset: float | None)
         tau,
         decay_input=decay_input,
         reset="soft" if v_reset is None else "hard",
-        v_reset=v_reset or 0.0,
+        v_reset=v_reset,
         learn_tau=True,
         surrogate="sigmoid",
     )

@@ -35,6 +35,7 @@ DRAW = {
     "frames": lambda **kw: plot.frames(torch.ones(2, 2, 3, 3), **kw),
     "energy_breakdown": lambda **kw: plot.energy_breakdown(TERMS, **kw),
     "energy_comparison": lambda **kw: plot.energy_comparison(TERMS, **kw),
+    "energy_over_time": lambda **kw: plot.energy_over_time({"synaptic": [1.0, 2.0]}, **kw),
     "training_curves": lambda **kw: plot.training_curves(ROWS, **kw),
 }
 
@@ -66,6 +67,22 @@ def bars(ax):
 
 
 # -- common contract -------------------------------------------------------------------------------
+
+
+def test_energy_over_time_stacks_the_terms():
+    ax = plot.energy_over_time({"a": [1e3, 2e3], "b": [3e3, 0.0]})
+    assert [(p.get_x() + p.get_width() / 2, p.get_y(), p.get_height()) for p in ax.patches] == [
+        (0, 0, 1), (1, 0, 2), (0, 1, 3), (1, 2, 0)
+    ]  # fmt: skip
+    assert ax.get_ylabel() == "energy per inference (nJ)"
+    with pytest.raises(ConfigError, match="one number of steps"):
+        plot.energy_over_time({"a": [1.0], "b": [1.0, 2.0]})
+
+
+def test_a_suffix_that_is_no_picture_format_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"suffix.*png"):
+        plot.save(plot.raster(torch.eye(4)), tmp_path / "x.xyz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_picture_is_covered():
