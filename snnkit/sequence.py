@@ -282,7 +282,8 @@ class StreamSession:
             return module.run(x)[0]
         number = self._calls[path] = self._calls.get(path, -1) + 1
         key = path if number == 0 else f"{path}#{number}"
-        if self._loaded and key not in self._states:
+        fields = getattr(getattr(module, "State", None), "_fields", ())  # without any, nothing was saved
+        if self._loaded and fields and key not in self._states:
             raise StateShapeError(
                 f"stream: the loaded states have none for {key}. Load all that state_dict() returned."
             )

@@ -14,6 +14,7 @@ The charge, with ``w = v - v_rest`` and the default ``tau``: ``h = v + (x - w)/t
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -22,8 +23,7 @@ from torch.nn import functional as F
 
 from ..checks import choice, flag, integer, number
 from ..errors import ConfigError, ShapeError, require
-from ..kernels import LIFDynamics, lif, scan
-from ..sequence import in_transform
+from ..kernels import LIFDynamics, lif
 from ..surrogate import Surrogate, as_surrogate, heaviside, spike
 from .base import NEURONS, Neuron, NeuronOps
 from .presets import LibraryPresets
@@ -241,7 +241,7 @@ class LIF(LibraryPresets, Neuron):
                 f"{type(self).__name__}(channels={self.channels}): got a step of shape {tuple(x.shape)}, "
                 f"expected [B, {self.channels}, ...]. The channel axis is axis 2 of [T, B, C, ...]."
             )
-        return LIFState(torch.full_like(x, self.dynamics.v_rest))
+        return LIFState(x.new_full((), self.dynamics.v_rest).expand(x.shape))  # one value: no memory
 
     def step(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step of :func:`lif_step`."""
@@ -249,9 +249,9 @@ class LIF(LibraryPresets, Neuron):
         return s, LIFState(v)
 
     def _scan(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
-        if torch.compiler.is_compiling() or in_transform():  # these need plain, functional operations
-            return scan(self.step, x, state)
-        spikes, v = lif(x, state.v, *self._operands(state.v), self.dynamics)
+        leak, threshold = self._operands(state.v)
+        step = partial(_step, leak=leak, threshold=threshold, d=self.dynamics)
+        spikes, v = lif(x, state.v, leak, threshold, self.dynamics, step)
         return spikes, LIFState(v)
 
     def energy_ops(self) -> NeuronOps:
@@ -313,6 +313,12 @@ class IF(LIF):
             surrogate=surrogate,
         )
         self.dynamics = self.dynamics._replace(arithmetic="integrate")
+
+
+def _step(
+    x: Tensor, v: Tensor, *, leak: float | Tensor, threshold: float | Tensor, d: LIFDynamics
+) -> tuple[Tensor, Tensor]:
+    return lif_step(x, v, leak, threshold, d)
 
 
 def _softplus_inverse(y: float) -> float:
