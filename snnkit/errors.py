@@ -47,8 +47,11 @@ __all__ = [
     "StreamError",
     "UnknownNameError",
     "UntrustedFileError",
+    "is_count",
+    "is_number",
     "quote",
     "require",
+    "require_flags",
 ]
 
 
@@ -180,3 +183,19 @@ def require(condition: bool, where: str, value: object, allowed: str, hint: str 
     """
     if not condition:
         raise ConfigError(f"{where}: got {quote(value)}, expected {allowed}." + (f" {hint}" if hint else ""))
+
+
+def is_number(value: object) -> bool:
+    """A real number that float can hold; not a bool, NaN or infinity."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
+
+
+def is_count(value: object) -> bool:
+    """An int >= 1; not a bool."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def require_flags(where: str, **flags: object) -> None:
+    """Raise ConfigError unless every flag is a bool: "no", 0 and None would be taken for an answer."""
+    for name, value in flags.items():
+        require(isinstance(value, bool), f"{where}.{name}", value, "True or False")

@@ -10,6 +10,7 @@ from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
 from .lif import IF, LIF, LIFState, lif_step
 from .presets import LibraryPresets
+from .synaptic import SynapticLIF, SynapticState
 
 __all__ = [
     "IF",
@@ -26,6 +27,8 @@ __all__ = [
     "NeuronOps",
     "NeuronSpec",
     "Role",
+    "SynapticLIF",
+    "SynapticState",
     "lif_step",
     "make_neuron",
 ]

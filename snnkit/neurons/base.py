@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import ShapeError, is_count, require
 from ..kernels import scan
 from ..registry import Registry
 from ..sequence import Stateful, as_sequence, check_finite, check_state, checks_numerics, state_dtype
 
-__all__ = ["NEURONS", "Neuron", "NeuronOps"]
+__all__ = ["NEURONS", "Neuron", "NeuronOps", "per_channel"]
 
 NEURONS: Registry = Registry("neuron")
 
@@ -44,6 +45,7 @@ class Neuron(Stateful):
     Attributes:
         spike_levels: 1 binary spikes, D integer counts 0..D, None a real-valued output.
         signed: outputs may be negative.
+        channels: size of axis 2 of ``[T, B, C, ...]`` where values differ by channel, else None.
 
     Shape:
         ``x [T, B, *]`` -> output of the same shape and dtype; bool and integer input is cast to the
@@ -57,6 +59,7 @@ class Neuron(Stateful):
     State: type
     spike_levels: int | None = 1
     signed: bool = False
+    channels: int | None = None
 
     def initial_state(self, x: Tensor) -> Any:
         """The state before the first step, for one step of input ``x [B, *]``."""
@@ -90,3 +93,26 @@ class Neuron(Stateful):
 
     def _scan(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         return scan(self.step, x, state)
+
+    def _set_channels(self, channels: int | None) -> tuple[int, ...]:
+        """Check and keep ``channels``; returns the shape of a value per channel, () for one per layer."""
+        ok = channels is None or is_count(channels)
+        require(ok, f"{type(self).__name__}.channels", channels, "an int > 0")
+        self.channels = channels
+        return () if channels is None else (channels,)
+
+    def _check_channels(self, x: Tensor) -> None:
+        """Refuse a step ``x [B, C, ...]`` with another number of channels: broadcasting would hide it."""
+        if self.channels is not None and (x.ndim < 2 or x.shape[1] != self.channels):
+            raise ShapeError(
+                f"{type(self).__name__}(channels={self.channels}): got a step of shape {tuple(x.shape)}, "
+                f"expected [B, {self.channels}, ...]. The channel axis is axis 2 of [T, B, C, ...]."
+            )
+
+
+def per_channel(value: float | Tensor, like: Tensor) -> float | Tensor:
+    """A number, a scalar or a value per channel ``[C]``, ready to combine with a step ``[B, C, ...]``."""
+    if not isinstance(value, Tensor):
+        return value
+    value = value.to(like.dtype)
+    return value if value.ndim == 0 else value.reshape(-1, *[1] * (like.ndim - 2))

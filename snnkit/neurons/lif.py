@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import ConfigError, ShapeError, require
+from ..errors import ConfigError, is_number, require, require_flags
 from ..kernels import LIFDynamics, lif, scan
 from ..sequence import in_transform
 from ..surrogate import Surrogate, as_surrogate, heaviside, spike
-from .base import NEURONS, Neuron, NeuronOps
+from .base import NEURONS, Neuron, NeuronOps, per_channel
 from .presets import LibraryPresets
 
 __all__ = ["IF", "LIF", "LIFState", "lif_step"]
@@ -152,16 +152,16 @@ class LIF(LibraryPresets, Neuron):
             )
         tau = 2.0 if not given else tau
         if tau is not None:
-            require(_finite(tau) and tau >= 1, f"{name}.tau", tau, "a number of steps >= 1 (default 2)")
+            require(is_number(tau) and tau >= 1, f"{name}.tau", tau, "a number of steps >= 1 (default 2)")
             leak, arithmetic = float(tau), "divide"
         elif beta is not None:
-            require(_finite(beta) and 0 <= beta <= 1, f"{name}.beta", beta, "a decay per step in [0, 1]")
+            require(is_number(beta) and 0 <= beta <= 1, f"{name}.beta", beta, "a decay per step in [0, 1]")
             leak, arithmetic = float(beta), "decay"
         else:
-            ok = rate is not None and _finite(rate) and 0 < rate <= 1
+            ok = rate is not None and is_number(rate) and 0 < rate <= 1
             require(ok, f"{name}.rate", rate, "a leak per step in (0, 1]")
             leak, arithmetic = float(rate or 0), "euler"
-        require(_finite(threshold) and threshold > 0, f"{name}.threshold", threshold, "a finite number > 0")
+        require(is_number(threshold) and threshold > 0, f"{name}.threshold", threshold, "a finite number > 0")
         require(reset in ("hard", "soft", "none"), f"{name}.reset", reset, '"hard", "soft" or "none"')
         require(
             reset_timing in ("immediate", "delayed"),
@@ -171,20 +171,26 @@ class LIF(LibraryPresets, Neuron):
         )
         if reset == "hard":
             require(
-                _finite(v_reset) and v_reset < threshold,
+                is_number(v_reset) and v_reset < threshold,
                 f"{name}.v_reset",
                 v_reset,
                 f"a number < threshold = {threshold}",
             )
         v_rest = (v_reset if reset == "hard" else 0.0) if v_rest is None else v_rest
-        require(_finite(v_rest) and _finite(v_reset), f"{name}.v_rest", (v_rest, v_reset), "finite numbers")
+        require(
+            is_number(v_rest) and is_number(v_reset), f"{name}.v_rest", (v_rest, v_reset), "finite numbers"
+        )
         if reset_amount is not None:
-            require(_finite(reset_amount), f"{name}.reset_amount", reset_amount, "a finite number or None")
-        if channels is not None:
-            require(isinstance(channels, int) and channels > 0, f"{name}.channels", channels, "an int > 0")
+            require(is_number(reset_amount), f"{name}.reset_amount", reset_amount, "a finite number or None")
 
-        self.channels = channels
-        shape = () if channels is None else (channels,)
+        require_flags(
+            name,
+            detach_reset=detach_reset,
+            fire_at_equal=fire_at_equal,
+            learn_tau=learn_tau,
+            learn_threshold=learn_threshold,
+        )
+        shape = self._set_channels(channels)
         if learn_tau:
             rate0 = 1 - leak if arithmetic == "decay" else (1 / leak if arithmetic == "divide" else leak)
             require(
@@ -234,24 +240,13 @@ class LIF(LibraryPresets, Neuron):
 
     def _operands(self, like: Tensor) -> tuple[float | Tensor, float | Tensor]:
         """Leak and threshold ready to combine with a step ``[B, C, ...]``, in the state's dtype."""
-
-        def ready(value: float | Tensor) -> float | Tensor:
-            if not isinstance(value, Tensor):
-                return value
-            value = value.to(like.dtype)
-            return value if value.ndim == 0 else value.reshape(-1, *[1] * (like.ndim - 2))
-
-        return ready(self.leak), ready(self.threshold)
+        return per_channel(self.leak, like), per_channel(self.threshold, like)
 
     # -- dynamics ----------------------------------------------------------------------------------
 
     def initial_state(self, x: Tensor) -> LIFState:
         """``v = v_rest`` everywhere."""
-        if self.channels is not None and (x.ndim < 2 or x.shape[1] != self.channels):
-            raise ShapeError(
-                f"{type(self).__name__}(channels={self.channels}): got a step of shape {tuple(x.shape)}, "
-                f"expected [B, {self.channels}, ...]. The channel axis is axis 2 of [T, B, C, ...]."
-            )
+        self._check_channels(x)
         return LIFState(torch.full_like(x, self.dynamics.v_rest))
 
     def step(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
@@ -324,11 +319,6 @@ class IF(LIF):
             surrogate=surrogate,
         )
         self.dynamics = self.dynamics._replace(arithmetic="integrate")
-
-
-def _finite(value: object) -> bool:
-    """A real number that float can hold."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
 
 
 def _softplus_inverse(y: float) -> float:

@@ -24,6 +24,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"learn_tau": True, "learn_threshold": True, "reset": "soft"},
     ],
     "if": [{}, {"reset": "soft", "threshold": 0.6, "learn_threshold": True}],
+    "synaptic_lif": [
+        {},
+        {"alpha": 0.0, "beta": 1.0, "reset": "hard", "v_reset": -0.2, "detach_reset": True},
+        {"alpha": 0.9, "reset": "none", "fire_at_equal": False, "surrogate": "sigmoid"},
+        {"learn_alpha": True, "learn_beta": True, "channels": CHANNELS},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 

@@ -292,8 +292,9 @@ def test_repr_shows_every_setting(name: str, settings: Settings) -> None:
     text = repr(neuron)
     assert text.startswith(type(neuron).__name__)
     for key, value in settings.items():
-        shown = {"learn_tau": "learned=tau", "learn_threshold": "threshold", "reset_timing": "delayed"}
-        assert shown.get(key, key if key != "beta" else "decay") in text or f"{value}" in text
+        lif = {"learn_tau": "learned=tau", "learn_threshold": "threshold", "reset_timing": "delayed"}
+        lif |= {"beta": "decay"}
+        assert any(word in text for word in (key, f"{value}", lif.get(key, key)))
 
 
 # -- copies ----------------------------------------------------------------------------------------
