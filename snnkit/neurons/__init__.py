@@ -4,6 +4,7 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 ``@NEURONS.register("name")`` and import it here; the contract tests pick it up.
 """
 
+from .adaptive import AdaptiveLIF, AdaptiveState
 from .base import NEURONS, Neuron, NeuronOps
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .ilif import ILIF, ILIFState
@@ -17,6 +18,8 @@ __all__ = [
     "ILIF",
     "LIF",
     "NEURONS",
+    "AdaptiveLIF",
+    "AdaptiveState",
     "ILIFState",
     "IntegratorState",
     "LIFState",

@@ -30,6 +30,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"alpha": 0.9, "reset": "none", "fire_at_equal": False, "surrogate": "sigmoid"},
         {"learn_alpha": True, "learn_beta": True, "channels": CHANNELS},
     ],
+    "adaptive_lif": [
+        {},
+        {"beta_a": 0.4, "rho": 0.5, "reset": "hard", "detach_reset": True, "surrogate": "triangle"},
+        {"beta": 0.9, "rho": 0.0, "learn_beta": True, "fire_at_equal": False},
+        {"learn_beta": True, "learn_rho": True, "rho": 0.8, "channels": CHANNELS, "reset": "none"},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
