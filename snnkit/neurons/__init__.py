@@ -11,6 +11,7 @@ from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
 from .lif import IF, LIF, LIFState, lif_step
 from .presets import LibraryPresets
+from .recurrent import RecurrentLIF, RecurrentState
 from .synaptic import SynapticLIF, SynapticState
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "NeuronFactory",
     "NeuronOps",
     "NeuronSpec",
+    "RecurrentLIF",
+    "RecurrentState",
     "Role",
     "SynapticLIF",
     "SynapticState",

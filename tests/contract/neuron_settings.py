@@ -36,6 +36,18 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"beta": 0.9, "rho": 0.0, "learn_beta": True, "fire_at_equal": False},
         {"learn_beta": True, "learn_rho": True, "rho": 0.8, "channels": CHANNELS, "reset": "none"},
     ],
+    "recurrent_lif": [
+        {"channels": CHANNELS},
+        {
+            "channels": CHANNELS,
+            "self_connections": False,
+            "bias": True,
+            "reset": "hard",
+            "detach_reset": True,
+        },
+        {"channels": CHANNELS, "recurrence": "diag", "beta": 0.9, "surrogate": "sigmoid"},
+        {"channels": CHANNELS, "recurrence": "diag", "bias": True, "learn_beta": True, "reset": "none"},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
