@@ -9,6 +9,8 @@ from .base import NEURONS, Neuron, NeuronOps
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
+from .izhikevich import Izhikevich, IzhikevichState
+from .izhikevich_dimensionless import DimensionlessIzhikevich, DimensionlessIzhikevichState
 from .lif import IF, LIF, LIFState, lif_step
 from .presets import LibraryPresets
 from .recurrent import RecurrentLIF, RecurrentState
@@ -21,8 +23,12 @@ __all__ = [
     "NEURONS",
     "AdaptiveLIF",
     "AdaptiveState",
+    "DimensionlessIzhikevich",
+    "DimensionlessIzhikevichState",
     "ILIFState",
     "IntegratorState",
+    "Izhikevich",
+    "IzhikevichState",
     "LIFState",
     "LeakyIntegrator",
     "LibraryPresets",

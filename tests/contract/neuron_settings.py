@@ -48,6 +48,15 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"channels": CHANNELS, "recurrence": "diag", "beta": 0.9, "surrogate": "sigmoid"},
         {"channels": CHANNELS, "recurrence": "diag", "bias": True, "learn_beta": True, "reset": "none"},
     ],
+    "izhikevich": [
+        {},
+        {"preset": "FS", "input_scale": 50.0, "detach_reset": True},
+        {"a": [0.02, 0.05, 0.1], "c": [-65.0, -55.0, -50.0], "d": 2.0, "dt": 1.0, "input_scale": 20},
+    ],
+    "izhikevich_dimensionless": [
+        {},
+        {"a": 0.5, "b": 0.25, "reset": "soft", "v_rest": -0.2, "tau_w": 4.0, "surrogate": "sigmoid"},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
