@@ -57,6 +57,17 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {},
         {"a": 0.5, "b": 0.25, "reset": "soft", "v_rest": -0.2, "tau_w": 4.0, "surrogate": "sigmoid"},
     ],
+    "clif": [
+        {},
+        {"tau": 1.0, "threshold": 0.6, "detach_reset": True, "fire_at_equal": False, "surrogate": "atan"},
+    ],
+    # as many steps as the longest sequence of these tests has
+    "glif": [{"T": 250}, {"T": 250, "channels": CHANNELS, "tau": 0.8, "gain": 0.3, "surrogate": "sigmoid"}],
+    "klif": [
+        {},
+        {"k": 1.3, "decay_input": False, "scale_reset": True, "reset": "soft", "channels": CHANNELS},
+        {"k": 0.8, "scale_reset": True, "v_reset": -0.2, "detach_reset": True, "fire_at_equal": False},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
