@@ -15,6 +15,7 @@ from .izhikevich import Izhikevich, IzhikevichState
 from .izhikevich_dimensionless import DimensionlessIzhikevich, DimensionlessIzhikevichState
 from .klif import KLIF, KLIFState
 from .lif import IF, LIF, LIFState, lif_step
+from .membrane import Membrane, Reset
 from .presets import LibraryPresets
 from .recurrent import RecurrentLIF, RecurrentState
 from .synaptic import SynapticLIF, SynapticState
@@ -41,12 +42,14 @@ __all__ = [
     "LIFState",
     "LeakyIntegrator",
     "LibraryPresets",
+    "Membrane",
     "Neuron",
     "NeuronFactory",
     "NeuronOps",
     "NeuronSpec",
     "RecurrentLIF",
     "RecurrentState",
+    "Reset",
     "Role",
     "SynapticLIF",
     "SynapticState",
