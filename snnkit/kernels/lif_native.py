@@ -89,11 +89,11 @@ def lif_native(
 ) -> tuple[Tensor, Tensor]:
     """Spikes and final state as :func:`snnkit.kernels.lif`, by the C library."""
     tau, level = (a if isinstance(a, Tensor) else None for a in (leak, threshold))
-    numbers = (math.nan if isinstance(a, Tensor) else float(a) for a in (leak, threshold))
+    at_leak, at_level = (math.nan if isinstance(a, Tensor) else float(a) for a in (leak, threshold))
     if torch.compiler.is_compiling():
-        spikes, v, _ = torch.ops.snnkit.lif(x, v0, tau, level, *_describe(*numbers, d))
+        spikes, v, _ = torch.ops.snnkit.lif(x, v0, tau, level, *_describe(at_leak, at_level, d))
         return spikes, v
-    scalars, kinds = _described(*numbers, d)
+    scalars, kinds = _described(at_leak, at_level, d)
     if torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in (x, v0, tau, level)):
         spikes, v = _LIFNative.apply(x, v0, tau, level, scalars, kinds)
         return spikes, v

@@ -4,28 +4,55 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 ``@NEURONS.register("name")`` and import it here; the contract tests pick it up.
 """
 
+from .adaptive import AdaptiveLIF, AdaptiveState
 from .base import NEURONS, Neuron, NeuronOps
+from .clif import CLIF, CLIFState
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
+from .glif import GLIF, GLIFState
 from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
+from .izhikevich import Izhikevich, IzhikevichState
+from .izhikevich_dimensionless import DimensionlessIzhikevich, DimensionlessIzhikevichState
+from .klif import KLIF, KLIFState
 from .lif import IF, LIF, LIFState, lif_step
+from .membrane import Membrane, Reset
 from .presets import LibraryPresets
+from .recurrent import RecurrentLIF, RecurrentState
+from .synaptic import SynapticLIF, SynapticState
 
 __all__ = [
+    "CLIF",
+    "GLIF",
     "IF",
     "ILIF",
+    "KLIF",
     "LIF",
     "NEURONS",
+    "AdaptiveLIF",
+    "AdaptiveState",
+    "CLIFState",
+    "DimensionlessIzhikevich",
+    "DimensionlessIzhikevichState",
+    "GLIFState",
     "ILIFState",
     "IntegratorState",
+    "Izhikevich",
+    "IzhikevichState",
+    "KLIFState",
     "LIFState",
     "LeakyIntegrator",
     "LibraryPresets",
+    "Membrane",
     "Neuron",
     "NeuronFactory",
     "NeuronOps",
     "NeuronSpec",
+    "RecurrentLIF",
+    "RecurrentState",
+    "Reset",
     "Role",
+    "SynapticLIF",
+    "SynapticState",
     "lif_step",
     "make_neuron",
 ]

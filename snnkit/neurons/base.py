@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checks import integer
+from ..errors import ShapeError
 from ..kernels import scan
 from ..registry import Registry
 from ..sequence import Stateful, as_sequence, check_finite, check_state, checks_numerics, state_dtype
 
-__all__ = ["NEURONS", "Neuron", "NeuronOps"]
+__all__ = ["NEURONS", "Neuron", "NeuronOps", "per_channel"]
 
 NEURONS: Registry = Registry("neuron")
 
@@ -44,6 +46,7 @@ class Neuron(Stateful):
     Attributes:
         spike_levels: 1 binary spikes, D integer counts 0..D, None a real-valued output.
         signed: outputs may be negative.
+        channels: size of axis 2 of ``[T, B, C, ...]`` where values differ by channel, else None.
 
     Shape:
         ``x [T, B, *]`` -> output of the same shape and dtype; bool and integer input is cast to the
@@ -57,6 +60,7 @@ class Neuron(Stateful):
     State: type
     spike_levels: int | None = 1
     signed: bool = False
+    channels: int | None = None
 
     def initial_state(self, x: Tensor) -> Any:
         """The state before the first step, for one step of input ``x [B, *]``."""
@@ -91,3 +95,24 @@ class Neuron(Stateful):
         """Output in the dtype of ``x``, and the final state; a faster path equals this one."""
         out, state = scan(self.step, x.to(state_dtype(x.dtype)), state)
         return out.to(x.dtype), state
+
+    def _set_channels(self, channels: int | None) -> tuple[int, ...]:
+        """Check and keep ``channels``; returns the shape of a value per channel, () for one per layer."""
+        self.channels = None if channels is None else integer(f"{type(self).__name__}.channels", channels)
+        return () if channels is None else (channels,)
+
+    def _check_channels(self, x: Tensor) -> None:
+        """Refuse a step ``x [B, C, ...]`` with another number of channels: broadcasting would hide it."""
+        if self.channels is not None and (x.ndim < 2 or x.shape[1] != self.channels):
+            raise ShapeError(
+                f"{type(self).__name__}(channels={self.channels}): got a step of shape {tuple(x.shape)}, "
+                f"expected [B, {self.channels}, ...]. The channel axis is axis 2 of [T, B, C, ...]."
+            )
+
+
+def per_channel(value: float | Tensor, like: Tensor) -> float | Tensor:
+    """A number, a scalar or a value per channel ``[C]``, ready to combine with a step ``[B, C, ...]``."""
+    if not isinstance(value, Tensor):
+        return value
+    value = value.to(like.dtype)
+    return value if value.ndim == 0 else value.reshape(-1, *[1] * (like.ndim - 2))

@@ -24,6 +24,50 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"learn_tau": True, "learn_threshold": True, "reset": "soft"},
     ],
     "if": [{}, {"reset": "soft", "threshold": 0.6, "learn_threshold": True}],
+    "synaptic_lif": [
+        {},
+        {"alpha": 0.0, "beta": 1.0, "reset": "hard", "v_reset": -0.2, "detach_reset": True},
+        {"alpha": 0.9, "reset": "none", "fire_at_equal": False, "surrogate": "sigmoid"},
+        {"learn_alpha": True, "learn_beta": True, "channels": CHANNELS},
+    ],
+    "adaptive_lif": [
+        {},
+        {"beta_a": 0.4, "rho": 0.5, "reset": "hard", "detach_reset": True, "surrogate": "triangle"},
+        {"beta": 0.9, "rho": 0.0, "learn_beta": True, "fire_at_equal": False},
+        {"learn_beta": True, "learn_rho": True, "rho": 0.8, "channels": CHANNELS, "reset": "none"},
+    ],
+    "recurrent_lif": [
+        {"channels": CHANNELS},
+        {
+            "channels": CHANNELS,
+            "self_connections": False,
+            "bias": True,
+            "reset": "hard",
+            "detach_reset": True,
+        },
+        {"channels": CHANNELS, "recurrence": "diag", "beta": 0.9, "surrogate": "sigmoid"},
+        {"channels": CHANNELS, "recurrence": "diag", "bias": True, "learn_beta": True, "reset": "none"},
+    ],
+    "izhikevich": [
+        {},
+        {"preset": "FS", "input_scale": 50.0, "detach_reset": True},
+        {"a": [0.02, 0.05, 0.1], "c": [-65.0, -55.0, -50.0], "d": 2.0, "dt": 1.0, "input_scale": 20},
+    ],
+    "izhikevich_dimensionless": [
+        {},
+        {"a": 0.5, "b": 0.25, "reset": "soft", "v_rest": -0.2, "tau_w": 4.0, "surrogate": "sigmoid"},
+    ],
+    "clif": [
+        {},
+        {"tau": 1.0, "threshold": 0.6, "detach_reset": True, "fire_at_equal": False, "surrogate": "atan"},
+    ],
+    # as many steps as the longest sequence of these tests has
+    "glif": [{"T": 250}, {"T": 250, "channels": CHANNELS, "tau": 0.8, "gain": 0.3, "surrogate": "sigmoid"}],
+    "klif": [
+        {},
+        {"k": 1.3, "decay_input": False, "scale_reset": True, "reset": "soft", "channels": CHANNELS},
+        {"k": 0.8, "scale_reset": True, "v_reset": -0.2, "detach_reset": True, "fire_at_equal": False},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 

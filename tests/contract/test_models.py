@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 from helpers import same_bits
-from model_settings import build, events, every_model, every_pair
+from model_settings import build, events, every_model, every_pair, spec
 from torch import Tensor, nn
 
 from snnkit.errors import ConfigError, DTypeError, InputTypeError, ShapeError
 from snnkit.models import create_model
-from snnkit.neurons import make_neuron
+from snnkit.neurons import NeuronFactory
 
 # -- forward and backward --------------------------------------------------------------------------
 
@@ -37,7 +37,7 @@ def test_forward_and_backward(model: str, neuron: str, steps: int) -> None:
 @every_pair
 def test_every_parameter_learns(model: str, neuron: str) -> None:
     """No dead parameters: a gradient that is not zero everywhere (but for biases in front of a norm)."""
-    counts = (getattr(make_neuron(neuron), "spike_levels", 1) or 1) > 1
+    counts = (getattr(NeuronFactory(spec(neuron))("mlp1", 4), "spike_levels", 1) or 1) > 1
     # three counts up to D are multiplied: at the scale for binary spikes the attention saturates
     settings = {"scale": 0.125 / 64} if counts and model.startswith("spikformer") else {}
     net = build(model, neuron, **settings).train()
@@ -263,7 +263,7 @@ def test_copies(model: str, neuron: str, way: Any) -> None:
 @every_pair
 def test_state_dict_round_trip(model: str, neuron: str) -> None:
     net, x = build(model, neuron), events(3, 2)
-    fresh = create_model(model, neuron=neuron).eval()
+    fresh = create_model(model, neuron=spec(neuron)).eval()
     assert not same_bits(fresh(x), net(x))
     fresh.load_state_dict(net.state_dict())
     assert same_bits(fresh(x), net(x))
