@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from ..kernels import scan
 from ..registry import Registry
 from ..sequence import Stateful, as_sequence, check_finite, check_state, checks_numerics, state_dtype
 
-__all__ = ["NEURONS", "Neuron", "NeuronOps"]
+__all__ = ["NEURONS", "Neuron", "NeuronOps", "NoState"]
 
 NEURONS: Registry = Registry("neuron")
 
@@ -35,6 +35,10 @@ class NeuronOps:
     state_words: float = 0.0
 
 
+class NoState(NamedTuple):
+    """Of a neuron that carries nothing from one call to the next."""
+
+
 class Neuron(Stateful):
     """Base of all neurons.
 
@@ -44,6 +48,10 @@ class Neuron(Stateful):
     Attributes:
         spike_levels: 1 binary spikes, D integer counts 0..D, None a real-valued output.
         signed: outputs may be negative.
+        batch_statistics: in training the output depends on the whole batch, as behind a batch norm, and
+            a call updates running values; in evaluation rows and steps are independent.
+        buffer_names: what the module holds besides parameters, saved with them: a schedule, running values.
+        covers_products: ``energy_ops`` counts the products with weights of the neuron's own.
 
     Shape:
         ``x [T, B, *]`` -> output of the same shape and dtype; bool and integer input is cast to the
@@ -57,6 +65,9 @@ class Neuron(Stateful):
     State: type
     spike_levels: int | None = 1
     signed: bool = False
+    batch_statistics: bool = False
+    buffer_names: tuple[str, ...] = ()
+    covers_products: bool = False
 
     def initial_state(self, x: Tensor) -> Any:
         """The state before the first step, for one step of input ``x [B, *]``."""

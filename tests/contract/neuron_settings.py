@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"learn_tau": True, "learn_threshold": True, "reset": "soft"},
     ],
     "if": [{}, {"reset": "soft", "threshold": 0.6, "learn_threshold": True}],
+    "psn": [{}, {"surrogate": "sigmoid"}],
+    "masked_psn": [{}, {"k": 1}, {"k": 3}, {"lambda_": 0.5}],
+    "sliding_psn": [{}, {"k": 1}, {"k": 5, "exp_init": False, "surrogate": "triangle"}],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
@@ -44,12 +48,24 @@ every_neuron = pytest.mark.parametrize(("name", "settings"), EVERY)
 every_costly = pytest.mark.parametrize(("name", "settings"), COSTLY)
 
 
-def build(name: str, settings: dict[str, Any]) -> Neuron:
-    """The neuron, with learned parameters moved away from their initial value."""
-    neuron = make_neuron(name, **settings)
+def make(name: str, settings: dict[str, Any], steps: int = 5) -> Neuron:
+    """The neuron; one for a fixed number of steps is made for ``steps`` of them."""
+    fixed = {"T": steps} if "T" in inspect.signature(NEURONS.get(name)).parameters else {}
+    return make_neuron(name, **(fixed | settings))
+
+
+def build(name: str, settings: dict[str, Any], steps: int = 5) -> Neuron:
+    """As :func:`make`, with learned parameters moved away from their initial value.
+
+    A neuron with batch statistics has seen a batch and is in evaluation: there its rows are independent.
+    """
+    neuron = make(name, settings, steps)
     with torch.no_grad():
         for i, p in enumerate(neuron.parameters()):
-            p.add_(0.1 * torch.arange(1, p.numel() + 1).view(p.shape) * (1 if i % 2 else -1))
+            p.add_(0.1 * (1 + torch.arange(p.numel()) % CHANNELS).view(p.shape) * (1 if i % 2 else -1))
+    if neuron.batch_statistics:
+        neuron(sequence(steps, 16, CHANNELS))
+        neuron.eval()
     return neuron
 
 
