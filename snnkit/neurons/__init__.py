@@ -6,6 +6,7 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 
 from .base import NEURONS, Neuron, NeuronOps, NoState
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
+from .hoyer import HoyerSpike
 from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
 from .lif import IF, LIF, LIFState, lif_step
@@ -19,6 +20,7 @@ __all__ = [
     "LIF",
     "NEURONS",
     "PSN",
+    "HoyerSpike",
     "ILIFState",
     "IntegratorState",
     "LIFState",
