@@ -13,6 +13,7 @@ Evaluation takes E_run for E. Backward: ``ds/dz = 1/2`` where ``0 < z <= 2``, el
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -103,8 +104,7 @@ class HoyerSpike(Neuron):
         else:
             require(channels is None, "HoyerSpike.channels", channels, 'None with scope="tensor"')
         self.scope, self.channels, self.momentum = scope, channels, float(momentum)
-        value = torch.tensor(float(threshold), dtype=torch.float64)
-        self.threshold_raw = nn.Parameter((value + torch.log(-torch.expm1(-value))).float())
+        self.threshold_raw = nn.Parameter(torch.tensor(threshold + math.log(-math.expm1(-threshold))))
         self.register_buffer("extremum", torch.ones(() if channels is None else (channels,)))
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
 
