@@ -4,7 +4,7 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 ``@NEURONS.register("name")`` and import it here; the contract tests pick it up.
 """
 
-from .base import NEURONS, Neuron, NeuronOps, NoState
+from .base import NEURONS, Neuron, NeuronOps
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .hoyer import HoyerSpike
 from .ilif import ILIF, ILIFState
@@ -32,7 +32,6 @@ __all__ = [
     "NeuronFactory",
     "NeuronOps",
     "NeuronSpec",
-    "NoState",
     "Role",
     "SlidingPSN",
     "SlidingPSNState",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from ..kernels import scan
 from ..registry import Registry
 from ..sequence import Stateful, as_sequence, check_finite, check_state, checks_numerics, state_dtype
 
-__all__ = ["NEURONS", "Neuron", "NeuronOps", "NoState"]
+__all__ = ["NEURONS", "Neuron", "NeuronOps"]
 
 NEURONS: Registry = Registry("neuron")
 
@@ -33,10 +33,6 @@ class NeuronOps:
     spike_add: float = 0.0
     spike_write: float = 0.0
     state_words: float = 0.0
-
-
-class NoState(NamedTuple):
-    """Of a neuron that carries nothing from one call to the next."""
 
 
 class Neuron(Stateful):

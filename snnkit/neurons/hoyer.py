@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ShapeError, require
-from .base import NEURONS, Neuron, NeuronOps, NoState
+from ..sequence import NoState
+from .base import NEURONS, Neuron, NeuronOps
 
 __all__ = ["HoyerSpike"]
 

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ShapeError, StreamError, require
+from ..sequence import NoState
 from ..surrogate import Surrogate, as_surrogate, spike
-from .base import NEURONS, Neuron, NeuronOps, NoState
+from .base import NEURONS, Neuron, NeuronOps
 
 __all__ = ["PSN", "SlidingPSN", "SlidingPSNState"]
 
