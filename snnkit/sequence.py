@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ from .errors import (
 )
 
 __all__ = [
+    "NoState",
     "Stateful",
     "StreamSession",
     "as_sequence",
@@ -55,6 +56,10 @@ __all__ = [
 ]
 
 State = Any  # a NamedTuple of tensors; every Stateful declares its own
+
+
+class NoState(NamedTuple):
+    """Of a module that remembers nothing from one call to the next."""
 
 
 def fold(x: Tensor) -> Tensor:

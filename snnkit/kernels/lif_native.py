@@ -123,6 +123,7 @@ _described = lru_cache(maxsize=1024)(_describe)
 
 
 _SCHEMA = "Tensor? leak, Tensor? threshold, float[] scalars, int[] kinds"
+_NOTHING = torch.empty(0)
 _ops = torch.library.Library("snnkit", "DEF")
 _ops.define(f"lif(Tensor x, Tensor v0, {_SCHEMA}) -> (Tensor, Tensor, Tensor)")
 _ops.define(
@@ -201,8 +202,9 @@ def _forward(
     job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
     native.fill(job, x, v0)
     job.out, job.v1[0] = spikes.data_ptr(), v.data_ptr()
-    kept = torch.empty(native.kept_shape(x) if keep else 0)
-    if keep and kept.numel():
+    kept = _NOTHING
+    if keep and x.shape[0] > native.EVERY:
+        kept = torch.empty(native.kept_shape(x))
         job.kept[0] = kept.data_ptr()
     native.run("forward", job)
     return spikes, v, kept
@@ -226,28 +228,30 @@ def _backward(
     threshold: Tensor | None,
     scalars: Scalars,
     kinds: Kinds,
+    of_v0: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x, v0, g_out = native.rows(x), native.state(v0), g_out.contiguous()
-    nothing = torch.empty(0)
-    g_x, g_v0 = torch.empty(x.shape, dtype=x.dtype), torch.empty(v0.shape)
+    g_x, g_v0 = torch.empty(x.shape, dtype=x.dtype), torch.empty(v0.shape) if of_v0 else _NOTHING
     if not x.shape[0]:
-        g_v0.zero_() if g_v is None else g_v0.copy_(g_v)
-        none = [nothing if p is None else torch.zeros_like(p) for p in (leak, threshold)]
+        g_v0 = torch.zeros(v0.shape) if g_v is None else g_v.clone()
+        none = [_NOTHING if p is None else torch.zeros_like(p) for p in (leak, threshold)]
         return g_x, g_v0, none[0], none[1]
     job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
     native.fill(job, x, v0)
-    job.g_out, job.g_x, job.g_v0[0] = g_out.data_ptr(), g_x.data_ptr(), g_v0.data_ptr()
+    job.g_out, job.g_x = g_out.data_ptr(), g_x.data_ptr()
+    if of_v0:
+        job.g_v0[0] = g_v0.data_ptr()
     if g_v is not None:
         g_v = g_v.contiguous()
         job.g_v1[0] = g_v.data_ptr()
     if kept.numel():
         job.kept[0] = kept.data_ptr()
-    g_leak = g_threshold = nothing
+    g_leak = g_threshold = _NOTHING
     if leak is not None or threshold is not None:
         job.learn, sums = 1, torch.zeros(2, *v0.shape)
         job.g_param[0], job.g_param[1] = sums[0].data_ptr(), sums[1].data_ptr()
     native.run("backward", job)
-    if kinds[1] == 4:  # the delayed hard reset of the first state itself
+    if of_v0 and kinds[1] == 4:  # the delayed hard reset of the first state itself
         at = scalars[1] if threshold is None else threshold
         g_v0 = torch.where(v0 >= at if kinds[4] else v0 > at, 0.0, g_v0)
     if leak is not None:
@@ -321,8 +325,13 @@ def _gradients(ctx: Any, g_out: Tensor, g_v: Tensor, _: Tensor) -> tuple[Any, ..
     return g_x, g_v0, *_wanted(leak, g_leak), *_wanted(threshold, g_threshold), None, None
 
 
-_ops.impl("lif", _forward, "CPU")
-_ops.impl("lif_backward", _backward, "CPU")
+def _own(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """An operation returns tensors of its own."""
+    return tuple(out.clone() if out is _NOTHING else out for out in outputs)
+
+
+_ops.impl("lif", lambda *inputs: _own(_forward(*inputs)), "CPU")
+_ops.impl("lif_backward", lambda *inputs: _own(_backward(*inputs)), "CPU")
 torch.library.register_fake("snnkit::lif", _forward_shapes, lib=_ops)
 torch.library.register_fake("snnkit::lif_backward", _backward_shapes, lib=_ops)
 torch.library.register_autograd("snnkit::lif", _gradients, setup_context=_setup, lib=_ops)

@@ -119,7 +119,7 @@ def param(value: Tensor, step: torch.Size, keep: list[Tensor]) -> Param:
     return Param(keep[-1].data_ptr(), period, inner, 0.0)
 
 
-def fill(job: Job, x: Tensor, v0: Tensor | None) -> None:
+def fill(job: Job, x: Tensor, v0: Tensor) -> None:
     """Sizes, types, threads, input ``x [T, *]`` (from :func:`rows`) and first state (from :func:`state`)."""
     steps = x.shape[0]
     neurons = x.numel() // steps if steps else 0
@@ -128,11 +128,9 @@ def fill(job: Job, x: Tensor, v0: Tensor | None) -> None:
     job.x_bf16 = job.out_bf16 = x.dtype == torch.bfloat16
     job.threads = torch.get_num_threads() if steps * neurons >= THREADED else 1
     job.stream_bytes = _stream_bytes()
-    if v0 is None or v0.numel() == 0:
-        return
-    if v0.numel() > 1 and not any(v0.stride()):  # the initial state: one value, expanded
-        job.v0_value[0] = v0.flatten()[0].item()
-    else:
+    if neurons > 1 and not any(v0.stride()):  # the initial state: one value, expanded
+        job.v0_value[0] = c.c_float.from_address(v0.data_ptr()).value
+    elif neurons:
         job.v0[0] = v0.data_ptr()
 
 
@@ -155,10 +153,10 @@ def run(what: str, work: Job) -> None:
 
 @cache
 def _stream_bytes() -> int:
-    """Outputs beyond three quarters of the last-level cache are written past it."""
+    """Outputs that, with the input, exceed three quarters of the last-level cache are written past it."""
     try:
         levels = Path("/sys/devices/system/cpu/cpu0/cache")
         sizes = [int((p / "size").read_text().strip().rstrip("K")) for p in levels.glob("index*")]
-        return max(sizes) * 1024 * 3 // 4
+        return max(sizes) * 1024 * 3 // 8
     except (OSError, ValueError):
-        return 24 << 20
+        return 12 << 20

@@ -9,14 +9,17 @@ from .base import NEURONS, Neuron, NeuronOps
 from .clif import CLIF, CLIFState
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .glif import GLIF, GLIFState
+from .hoyer import HoyerSpike
 from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
 from .izhikevich import Izhikevich, IzhikevichState
 from .izhikevich_dimensionless import DimensionlessIzhikevich, DimensionlessIzhikevichState
 from .klif import KLIF, KLIFState
 from .lif import IF, LIF, LIFState, lif_step
+from .masked_psn import MaskedPSN, MaskedPSNState
 from .membrane import Membrane, Reset
 from .presets import LibraryPresets
+from .psn import PSN, SlidingPSN, SlidingPSNState
 from .recurrent import RecurrentLIF, RecurrentState
 from .synaptic import SynapticLIF, SynapticState
 
@@ -28,12 +31,14 @@ __all__ = [
     "KLIF",
     "LIF",
     "NEURONS",
+    "PSN",
     "AdaptiveLIF",
     "AdaptiveState",
     "CLIFState",
     "DimensionlessIzhikevich",
     "DimensionlessIzhikevichState",
     "GLIFState",
+    "HoyerSpike",
     "ILIFState",
     "IntegratorState",
     "Izhikevich",
@@ -42,6 +47,8 @@ __all__ = [
     "LIFState",
     "LeakyIntegrator",
     "LibraryPresets",
+    "MaskedPSN",
+    "MaskedPSNState",
     "Membrane",
     "Neuron",
     "NeuronFactory",
@@ -51,6 +58,8 @@ __all__ = [
     "RecurrentState",
     "Reset",
     "Role",
+    "SlidingPSN",
+    "SlidingPSNState",
     "SynapticLIF",
     "SynapticState",
     "lif_step",

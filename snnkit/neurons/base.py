@@ -41,12 +41,16 @@ class Neuron(Stateful):
     """Base of all neurons.
 
     A subclass declares ``State`` (a NamedTuple of tensors), implements ``initial_state`` and the pure
-    ``step`` as the paper's equation, and may override ``_scan`` with a faster path that equals it.
+    ``step`` as the paper's equation, and may override ``_scan`` or ``_run`` with a path that equals it.
 
     Attributes:
         spike_levels: 1 binary spikes, D integer counts 0..D, None a real-valued output.
         signed: outputs may be negative.
         channels: size of axis 2 of ``[T, B, C, ...]`` where values differ by channel, else None.
+        batch_statistics: in training the output depends on the whole batch, as behind a batch norm, and
+            a call updates running values; in evaluation rows and steps are independent.
+        buffer_names: what the module holds besides parameters, saved with them: a schedule, running values.
+        covers_products: ``energy_ops`` counts the products with weights of the neuron's own.
 
     Shape:
         ``x [T, B, *]`` -> output of the same shape and dtype; bool and integer input is cast to the
@@ -61,6 +65,9 @@ class Neuron(Stateful):
     spike_levels: int | None = 1
     signed: bool = False
     channels: int | None = None
+    batch_statistics: bool = False
+    buffer_names: tuple[str, ...] = ()
+    covers_products: bool = False
 
     def initial_state(self, x: Tensor) -> Any:
         """The state before the first step, for one step of input ``x [B, *]``."""
@@ -89,12 +96,16 @@ class Neuron(Stateful):
             state = like
         else:
             check_state(state, like, where)
-        return self._scan(x, state)
+        return self._run(x, state)
+
+    def _run(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """For kernels that take any dtype of ``x`` and give the output in it."""
+        out, state = self._scan(x.to(state_dtype(x.dtype)), state)
+        return out.to(x.dtype), state
 
     def _scan(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Output in the dtype of ``x``, and the final state; a faster path equals this one."""
-        out, state = scan(self.step, x.to(state_dtype(x.dtype)), state)
-        return out.to(x.dtype), state
+        """For faster ways in the dtype of the state; ``x`` and the output have it too."""
+        return scan(self.step, x, state)
 
     def _set_channels(self, channels: int | None) -> tuple[int, ...]:
         """Check and keep ``channels``; returns the shape of a value per channel, () for one per layer."""

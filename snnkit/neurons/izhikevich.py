@@ -129,6 +129,7 @@ class Izhikevich(Neuron):
         require(fits, where, value, f"{self.channels} values, as many as the others have")
         self._set_channels(len(value))
         self.register_buffer(name, value.detach().clone())
+        self.buffer_names = (*self.buffer_names, name)
 
     @classmethod
     def population(

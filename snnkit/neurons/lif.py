@@ -233,7 +233,7 @@ class LIF(LibraryPresets, Neuron):
         s, v = lif_step(x, state.v, *self._operands(x), self.dynamics)
         return s, LIFState(v)
 
-    def _scan(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
+    def _run(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         leak, threshold = self._operands(state.v)
         step = partial(_step, leak=leak, threshold=threshold, d=self.dynamics)
         spikes, v = lif(x, state.v, leak, threshold, self.dynamics, step)

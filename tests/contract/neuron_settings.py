@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -61,13 +62,16 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {},
         {"tau": 1.0, "threshold": 0.6, "detach_reset": True, "fire_at_equal": False, "surrogate": "atan"},
     ],
-    # as many steps as the longest sequence of these tests has
-    "glif": [{"T": 250}, {"T": 250, "channels": CHANNELS, "tau": 0.8, "gain": 0.3, "surrogate": "sigmoid"}],
+    "glif": [{}, {"channels": CHANNELS, "tau": 0.8, "gain": 0.3, "surrogate": "sigmoid"}],
     "klif": [
         {},
         {"k": 1.3, "decay_input": False, "scale_reset": True, "reset": "soft", "channels": CHANNELS},
         {"k": 0.8, "scale_reset": True, "v_reset": -0.2, "detach_reset": True, "fire_at_equal": False},
     ],
+    "psn": [{}, {"surrogate": "sigmoid"}],
+    "masked_psn": [{}, {"k": 1}, {"k": 3}, {"lambda_": 0.5}],
+    "sliding_psn": [{}, {"k": 1}, {"k": 5, "exp_init": False, "surrogate": "triangle"}],
+    "hoyer": [{}, {"scope": "channel", "channels": CHANNELS, "threshold": 0.8, "momentum": 0.5}],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
@@ -88,12 +92,24 @@ every_neuron = pytest.mark.parametrize(("name", "settings"), EVERY)
 every_costly = pytest.mark.parametrize(("name", "settings"), COSTLY)
 
 
-def build(name: str, settings: dict[str, Any]) -> Neuron:
-    """The neuron, with learned parameters moved away from their initial value."""
-    neuron = make_neuron(name, **settings)
+def make(name: str, settings: dict[str, Any], steps: int = 5) -> Neuron:
+    """The neuron; one for a fixed number of steps is made for ``steps`` of them."""
+    fixed = {"T": steps} if "T" in inspect.signature(NEURONS.get(name)).parameters else {}
+    return make_neuron(name, **(fixed | settings))
+
+
+def build(name: str, settings: dict[str, Any], steps: int = 5) -> Neuron:
+    """As :func:`make`, with learned parameters moved away from their initial value.
+
+    A neuron with batch statistics has seen a batch and is in evaluation: there its rows are independent.
+    """
+    neuron = make(name, settings, steps)
     with torch.no_grad():
         for i, p in enumerate(neuron.parameters()):
-            p.add_(0.1 * torch.arange(1, p.numel() + 1).view(p.shape) * (1 if i % 2 else -1))
+            p.add_(0.1 * (1 + torch.arange(p.numel()) % CHANNELS).view(p.shape) * (1 if i % 2 else -1))
+    if neuron.batch_statistics:
+        neuron(sequence(steps, 16, CHANNELS))
+        neuron.eval()
     return neuron
 
 
