@@ -5,6 +5,7 @@ Without a compiler the installation still succeeds, and the neurons run on torch
 """
 
 import os
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -29,7 +30,7 @@ class BuildKernels(build_ext):
 kernels = Extension(
     "snnkit.kernels._native",
     ["snnkit/kernels/csrc/native.c"],
-    depends=[f"snnkit/kernels/csrc/{name}.inc" for name in ("isa", "rows", "lif", "counts", "scan")],
+    depends=[str(path) for path in sorted(Path("snnkit/kernels/csrc").glob("*.inc"))],
     optional=True,
 )
 

@@ -21,6 +21,7 @@ _HOME = {
     "PerStep": "layers",
     "SnnkitError": "errors",
     "create_model": "models",
+    "event_driven": "kernels",
     "keep_memory": "kernels",
     "list_models": "models",
     "list_neurons": "models",
@@ -44,6 +45,7 @@ __all__ = [
     "encoding",
     "energy",
     "errors",
+    "event_driven",
     "keep_memory",
     "kernels",
     "layers",
@@ -85,7 +87,7 @@ if TYPE_CHECKING:
     )
     from .data import Events
     from .errors import SnnkitError
-    from .kernels import keep_memory, use_backend
+    from .kernels import event_driven, keep_memory, use_backend
     from .layers import PerStep
     from .models import create_model, list_models, list_neurons, load_model, save_model
     from .neurons import IF, LIF, LeakyIntegrator, Neuron, make_neuron

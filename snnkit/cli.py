@@ -222,7 +222,7 @@ def _info(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from .kernels import describe
+    from .kernels import backend_report
 
     table = Table(show_header=False, box=None)
     table.add_row("snnkit", __version__)
@@ -238,5 +238,5 @@ def _info(args: argparse.Namespace) -> None:
     if torch.backends.mps.is_available():
         devices.append("mps")
     table.add_row("devices", ", ".join(devices))
-    table.add_row("neuron backends", describe())
+    table.add_row("neuron backends", backend_report())
     Console().print(table)

@@ -3,19 +3,22 @@
 from .backend import BACKENDS, backend, use_backend
 from .counts import counts
 from .dynamics import LIFDynamics
+from .event_linear import event_driven, event_linear
 from .lif import lif
 from .lif_eager import lif_eager
 from .lif_native import lif_native
 from .memory import keep_memory
-from .native import describe, isa, library
+from .native import backend_report, isa, library
 from .reference import scan
 
 __all__ = [
     "BACKENDS",
     "LIFDynamics",
     "backend",
+    "backend_report",
     "counts",
-    "describe",
+    "event_driven",
+    "event_linear",
     "isa",
     "keep_memory",
     "library",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 __all__ = [
     "Job",
-    "describe",
+    "backend_report",
     "fill",
     "isa",
     "kept_shape",
@@ -90,7 +90,7 @@ def isa(wanted: int = -1) -> str:
     return "" if isinstance(lib, str) else ISA_NAMES[lib.snn_isa(wanted)]
 
 
-def describe() -> str:
+def backend_report() -> str:
     """What "auto" takes on this machine, and why."""
     lib = library()
     if isinstance(lib, str):

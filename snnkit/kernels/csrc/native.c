@@ -125,3 +125,9 @@ int32_t snn_has_openmp(void) {
 
 int32_t snn_forward(const snn_job *job) { return CALL(forward, job); }
 int32_t snn_backward(const snn_job *job) { return CALL(backward, job); }
+
+/* at and scale: scratch of rows * (inputs + 1) entries */
+void snn_event_linear(int64_t rows, int32_t inputs, int64_t outputs, const float *x, const float *w, const float *bias,
+                      float *y, int32_t *at, float *scale, int32_t threads) {
+    CALL(event_linear, rows, inputs, outputs, x, w, bias, y, at, scale, threads);
+}
