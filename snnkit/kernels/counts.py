@@ -12,7 +12,7 @@ from ..errors import BackendError
 from ..sequence import in_transform
 from . import native
 from .backend import backend
-from .native_scan import backward, forward, own
+from ._passes import backward, forward, own
 from .reference import scan
 
 __all__ = ["counts"]

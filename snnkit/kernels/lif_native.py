@@ -31,7 +31,7 @@ from ..surrogate import (
 )
 from . import native
 from .dynamics import LIFDynamics
-from .native_scan import NOTHING, backward, forward, own
+from ._passes import NOTHING, backward, forward, own
 
 __all__ = ["lif_native", "native_surrogate"]
 
