@@ -14,7 +14,7 @@ from torch import Tensor
 from .checks import integer
 from .errors import require
 from .registry import Registry
-from .sequence import Stateful, as_sequence, check_state
+from .sequence import NoState, Stateful, as_sequence, check_state
 
 __all__ = ["READOUTS", "First", "Last", "Max", "Mean", "Readout", "Steps", "Sum", "Votes"]
 
@@ -141,10 +141,6 @@ class First(Readout):
         time = torch.cat([state.time.unsqueeze(0), times]).amin(0)
         steps = state.steps + x.shape[0]
         return -torch.minimum(time, steps.to(x.dtype)), FirstState(time, steps)
-
-
-class NoState(NamedTuple):
-    """Remembers nothing."""
 
 
 @READOUTS.register("per_step")

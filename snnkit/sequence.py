@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ from .errors import (
 )
 
 __all__ = [
+    "NoState",
     "Stateful",
     "StreamSession",
     "as_sequence",
@@ -55,6 +56,10 @@ __all__ = [
 ]
 
 State = Any  # a NamedTuple of tensors; every Stateful declares its own
+
+
+class NoState(NamedTuple):
+    """Of a module that carries nothing from one call to the next."""
 
 
 def fold(x: Tensor) -> Tensor:
@@ -282,7 +287,8 @@ class StreamSession:
             return module.run(x)[0]
         number = self._calls[path] = self._calls.get(path, -1) + 1
         key = path if number == 0 else f"{path}#{number}"
-        if self._loaded and key not in self._states:
+        empty = getattr(getattr(module, "State", None), "_fields", None) == ()  # nothing of it is saved
+        if self._loaded and key not in self._states and not empty:
             raise StateShapeError(
                 f"stream: the loaded states have none for {key}. Load all that state_dict() returned."
             )

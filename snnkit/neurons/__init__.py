@@ -4,12 +4,16 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 ``@NEURONS.register("name")`` and import it here; the contract tests pick it up.
 """
 
-from .base import NEURONS, Neuron, NeuronOps
+from .base import NEURONS, Neuron, NeuronOps, NoState
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
 from .lif import IF, LIF, LIFState, lif_step
 from .presets import LibraryPresets
+from .ultra import UltraLIF, UltraPLIF
+from .ultra_base import UltraNeuron, UltraOutput, UltraState, log_sum_exp
+from .ultra_d import UltraDLIF
+from .ultra_hard import calibrate_hard_threshold
 
 __all__ = [
     "IF",
@@ -25,7 +29,16 @@ __all__ = [
     "NeuronFactory",
     "NeuronOps",
     "NeuronSpec",
+    "NoState",
     "Role",
+    "UltraDLIF",
+    "UltraLIF",
+    "UltraNeuron",
+    "UltraOutput",
+    "UltraPLIF",
+    "UltraState",
+    "calibrate_hard_threshold",
     "lif_step",
+    "log_sum_exp",
     "make_neuron",
 ]

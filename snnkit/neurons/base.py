@@ -10,9 +10,17 @@ from torch import Tensor
 
 from ..kernels import scan
 from ..registry import Registry
-from ..sequence import Stateful, as_sequence, check_finite, check_state, checks_numerics, state_dtype
+from ..sequence import (
+    NoState,
+    Stateful,
+    as_sequence,
+    check_finite,
+    check_state,
+    checks_numerics,
+    state_dtype,
+)
 
-__all__ = ["NEURONS", "Neuron", "NeuronOps"]
+__all__ = ["NEURONS", "Neuron", "NeuronOps", "NoState"]
 
 NEURONS: Registry = Registry("neuron")
 
@@ -44,6 +52,8 @@ class Neuron(Stateful):
     Attributes:
         spike_levels: 1 binary spikes, D integer counts 0..D, None a real-valued output.
         signed: outputs may be negative.
+        spike_unit: size of one spike; outputs are integers times it, unless ``spike_levels`` is None.
+        buffer_names: what the module holds besides parameters, saved with them: a schedule, running values.
 
     Shape:
         ``x [T, B, *]`` -> output of the same shape and dtype; bool and integer input is cast to the
@@ -57,6 +67,8 @@ class Neuron(Stateful):
     State: type
     spike_levels: int | None = 1
     signed: bool = False
+    spike_unit: float | Tensor = 1.0
+    buffer_names: tuple[str, ...] = ()
 
     def initial_state(self, x: Tensor) -> Any:
         """The state before the first step, for one step of input ``x [B, *]``."""

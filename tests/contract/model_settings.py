@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnkit.models import Backbone, create_model, list_models, list_neurons
+from snnkit.neurons import make_neuron
 
 MODELS = list_models("*_test")
 PAIRS = [pytest.param(m, n, id=f"{m}-{n}") for m in MODELS for n in list_neurons()]
@@ -21,6 +22,14 @@ every_pair = pytest.mark.parametrize(("model", "neuron"), PAIRS)
 def events(steps: int, batch: int, size: int = 16) -> Tensor:
     """Sparse counts, as event frames are."""
     return torch.poisson(0.3 * torch.ones(steps, batch, 2, size, size))
+
+
+def unsaturated(model: str, neuron: str) -> dict[str, float]:
+    """A scale for attention made for sparse spikes, where three large or dense outputs are multiplied."""
+    made = make_neuron(neuron)
+    dense = made.spike_levels is None and not made.signed  # nowhere 0, near 1 with lateral coupling
+    counts = (made.spike_levels or 1) > 1
+    return {"scale": 0.125 / 64} if (counts or dense) and model.startswith("spikformer") else {}
 
 
 @cache

@@ -24,6 +24,20 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"learn_tau": True, "learn_threshold": True, "reset": "soft"},
     ],
     "if": [{}, {"reset": "soft", "threshold": 0.6, "learn_threshold": True}],
+    "ultra_lif": [
+        {},
+        {"tau": 1.0, "eps": 0.25, "theta": 0.5, "output": "ste"},
+        {"learn_tau": True, "learn_eps": False, "spike_scale": 2.0},
+    ],
+    "ultra_plif": [{}, {"tau": 0.5, "tau_max": None, "eps_min": 0.5, "eps_max": 2.0, "output": "ste"}],
+    "ultra_dlif": [
+        {},
+        {"learn_tau": True, "neighbours": "index", "boundary": "replicate", "output": "ste"},
+        {"form": "lse_then_input", "neighbours": "index", "theta": 1.0},
+        {"form": "lse_then_input", "learn_tau": True, "tau": 0.8, "boundary": "replicate"},
+        {"neighbours": "spatial", "spike_scale": 2.0, "learn_eps": False},
+        {"neighbours": "spatial", "boundary": "replicate", "form": "lse_then_input"},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 

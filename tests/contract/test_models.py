@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 from helpers import same_bits
-from model_settings import build, events, every_model, every_pair
+from model_settings import build, events, every_model, every_pair, unsaturated
 from torch import Tensor, nn
 
 from snnkit.errors import ConfigError, DTypeError, InputTypeError, ShapeError
 from snnkit.models import create_model
-from snnkit.neurons import make_neuron
+from snnkit.neurons import NEURONS
 
 # -- forward and backward --------------------------------------------------------------------------
 
@@ -37,10 +37,7 @@ def test_forward_and_backward(model: str, neuron: str, steps: int) -> None:
 @every_pair
 def test_every_parameter_learns(model: str, neuron: str) -> None:
     """No dead parameters: a gradient that is not zero everywhere (but for biases in front of a norm)."""
-    counts = (getattr(make_neuron(neuron), "spike_levels", 1) or 1) > 1
-    # three counts up to D are multiplied: at the scale for binary spikes the attention saturates
-    settings = {"scale": 0.125 / 64} if counts and model.startswith("spikformer") else {}
-    net = build(model, neuron, **settings).train()
+    net = build(model, neuron, **unsaturated(model, neuron)).train()
     (net(events(4, 4)) * torch.randn(4, 10)).sum().backward()
     convs = {f"{name}.bias" for name, m in net.named_modules() if isinstance(m, nn.Conv2d)}
     dead = [n for n, p in net.named_parameters() if p.grad is None or not (n in convs or p.grad.any())]
@@ -58,7 +55,7 @@ def test_evaluation_shapes(model: str, neuron: str, batch: int, steps: int) -> N
 @every_pair
 def test_neurons_fire(model: str, neuron: str) -> None:
     """The networks these tests look at are alive: every neuron has an output that is not constant."""
-    net, outs = build(model, neuron), {}
+    net, outs = build(model, neuron, **unsaturated(model, neuron)), {}
     for name, module in net.named_modules():
         if type(module).__module__.startswith("snnkit.neurons"):
             module.register_forward_hook(lambda _, __, out, name=name: outs.update({name: out}))
@@ -267,8 +264,8 @@ def test_state_dict_round_trip(model: str, neuron: str) -> None:
     assert not same_bits(fresh(x), net(x))
     fresh.load_state_dict(net.state_dict())
     assert same_bits(fresh(x), net(x))
-    norms = {"running_mean", "running_var", "num_batches_tracked"}
-    assert {name.rpartition(".")[2] for name, _ in net.named_buffers()} <= norms
+    known = {"running_mean", "running_var", "num_batches_tracked", *NEURONS.get(neuron).buffer_names}
+    assert {name.rpartition(".")[2] for name, _ in net.named_buffers()} <= known
 
 
 @every_model
