@@ -5,7 +5,9 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 """
 
 from .base import NEURONS, Neuron, NeuronOps, NoState
+from .counts import CountCode, collapse_counts, expand_counts, fire_counts, frame_weights, round_counts
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
+from .ielif import IELIF, IELIFState, spike_entropy
 from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
 from .lif import IF, LIF, LIFState, lif_step
@@ -16,10 +18,13 @@ from .ultra_d import UltraDLIF
 from .ultra_hard import calibrate_hard_threshold
 
 __all__ = [
+    "IELIF",
     "IF",
     "ILIF",
     "LIF",
     "NEURONS",
+    "CountCode",
+    "IELIFState",
     "ILIFState",
     "IntegratorState",
     "LIFState",
@@ -38,7 +43,13 @@ __all__ = [
     "UltraPLIF",
     "UltraState",
     "calibrate_hard_threshold",
+    "collapse_counts",
+    "expand_counts",
+    "fire_counts",
+    "frame_weights",
     "lif_step",
     "log_sum_exp",
     "make_neuron",
+    "round_counts",
+    "spike_entropy",
 ]

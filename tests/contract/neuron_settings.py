@@ -38,6 +38,14 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"neighbours": "spatial", "spike_scale": 2.0, "learn_eps": False},
         {"neighbours": "spatial", "boundary": "replicate", "form": "lse_then_input"},
     ],
+    "ielif": [
+        {},
+        {"levels": 3, "scale": "none", "round": "half_even"},
+        {"levels": 1, "scale": "post"},
+        {"levels": 6, "learn_scale": True},
+        {"tau": 4 / 3},
+        {"tau": 2.0, "scale": "none", "learn_scale": True, "detach_reset": False},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
