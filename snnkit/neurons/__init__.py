@@ -5,7 +5,9 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 """
 
 from .base import NEURONS, Neuron, NeuronOps, NoState
+from .count_spike import CountSpike
 from .counts import CountCode, collapse_counts, expand_counts, fire_counts, frame_weights, round_counts
+from .delta import DeltaActivation, DeltaState, accumulate_deltas
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .ielif import IELIF, IELIFState, spike_entropy
 from .ilif import ILIF, ILIFState
@@ -24,6 +26,9 @@ __all__ = [
     "LIF",
     "NEURONS",
     "CountCode",
+    "CountSpike",
+    "DeltaActivation",
+    "DeltaState",
     "IELIFState",
     "ILIFState",
     "IntegratorState",
@@ -42,6 +47,7 @@ __all__ = [
     "UltraOutput",
     "UltraPLIF",
     "UltraState",
+    "accumulate_deltas",
     "calibrate_hard_threshold",
     "collapse_counts",
     "expand_counts",

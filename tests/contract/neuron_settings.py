@@ -46,6 +46,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"tau": 4 / 3},
         {"tau": 2.0, "scale": "none", "learn_scale": True, "detach_reset": False},
     ],
+    "count_spike": [
+        {},
+        {"mode": "binary", "n_max": 7, "k": 2.0},
+        {"mode": "bitwise", "n_max": 6, "unit": 0.3, "twos_complement": True},
+        {"mode": "binary", "n_max": 3, "unit": 0.5, "dim": -1},
+    ],
+    "delta": [{}, {"step_size": 0.7, "levels": 1}],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
