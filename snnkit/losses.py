@@ -37,7 +37,7 @@ from .errors import ConfigError, DeviceError, DTypeError, InputTypeError, ShapeE
 from .registry import Registry
 from .sequence import as_sequence, state_dtype
 
-__all__ = ["LOSSES", "count_mse", "mean_ce", "rate_ce", "rate_regularizer", "tet"]
+__all__ = ["LOSSES", "count_mse", "hoyer_regularizer", "mean_ce", "rate_ce", "rate_regularizer", "tet"]
 
 LOSSES: Registry[Callable[..., Tensor]] = Registry("loss")
 
@@ -203,6 +203,39 @@ def rate_regularizer(
     if mode == "below":
         distances = [d.clamp(min=0) for d in distances]
     return torch.stack(distances).square().mean()
+
+
+def hoyer_regularizer(clipped: Mapping[str, Tensor] | Iterable[Tensor]) -> Tensor:
+    """Push potentials away from the Hoyer extremum: ``sum over layers of (sum |c|)^2 / sum c^2``.
+
+    Between 1 (one value) and the number of values (all equal) for each layer; a silent layer adds 0 and
+    gets no gradient. Add it to the loss with a weight: 1e-8 is a start, to be scanned.
+
+    Args:
+        clipped: per layer its clipped potentials c, any shape; a list, or a dict by layer name. Collect
+            them with a forward hook, ``lambda m, args, out: found.append(m.clipped(args[0]))``.
+
+    Returns:
+        scalar, at least float32.
+
+    Raises:
+        ConfigError: no layer. InputTypeError, DTypeError: as :func:`mean_ce`.
+
+    Reference: Datta et al. 2022, arXiv 2212.10170; the published weight could not be verified.
+
+    Example:
+        >>> hoyer_regularizer([torch.tensor([0.0, 1.0, 1.0]), torch.zeros(5)]).item()
+        2.0
+    """
+    layers = dict(clipped) if isinstance(clipped, Mapping) else dict(enumerate(clipped))
+    require(bool(layers), "hoyer_regularizer.clipped", layers, "at least one layer")
+    total = []
+    for name, c in layers.items():
+        c = as_sequence(c, f"hoyer_regularizer: layer {name!r}", min_ndim=0)
+        c = c.to(state_dtype(c.dtype))
+        squares = c.square().sum()
+        total.append(c.abs().sum().square() / squares.masked_fill(squares == 0, 1.0))
+    return torch.stack(total).sum()
 
 
 # -- parts -----------------------------------------------------------------------------------------

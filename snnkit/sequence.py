@@ -59,7 +59,7 @@ State = Any  # a NamedTuple of tensors; every Stateful declares its own
 
 
 class NoState(NamedTuple):
-    """Of a module that carries nothing from one call to the next."""
+    """Of a module that remembers nothing from one call to the next."""
 
 
 def fold(x: Tensor) -> Tensor:
@@ -287,8 +287,8 @@ class StreamSession:
             return module.run(x)[0]
         number = self._calls[path] = self._calls.get(path, -1) + 1
         key = path if number == 0 else f"{path}#{number}"
-        empty = getattr(getattr(module, "State", None), "_fields", None) == ()  # nothing of it is saved
-        if self._loaded and key not in self._states and not empty:
+        fields = getattr(getattr(module, "State", None), "_fields", ())  # without any, nothing was saved
+        if self._loaded and fields and key not in self._states:
             raise StateShapeError(
                 f"stream: the loaded states have none for {key}. Load all that state_dict() returned."
             )

@@ -27,6 +27,29 @@ def step_loop(neuron: Neuron, x: Tensor, state: Any = None) -> tuple[Tensor, Any
     return out.to(x.dtype), state
 
 
+def trace(neuron: Neuron, x: Tensor) -> tuple[Tensor, Any]:
+    """Outputs and states of every step, ``[T, B, *]`` each; the output carries the gradient."""
+    state, outs, states = neuron.initial_state(x[0]), [], []
+    for x_t in x.unbind(0):
+        out, state = neuron.step(x_t, state)
+        outs.append(out)
+        states.append(state)
+    return torch.stack(outs), type(state)(*(torch.stack(s).detach() for s in zip(*states, strict=True)))
+
+
+def golden_input() -> Tensor:
+    """Eight dyadic currents ``[8, 1, 1]`` in float64, the input of the golden values."""
+    x = [0.625, 0.75, 0.5, 1.5, 0.125, 2.5, 0, -0.375]
+    return torch.tensor(x, dtype=torch.float64).view(8, 1, 1)
+
+
+def golden_gradients(neuron: Neuron) -> list[list[float]]:
+    """Gradients of ``sum_t (t+1) s[t]`` for :func:`golden_input`: by the input, then by every parameter."""
+    x = golden_input().requires_grad_()
+    (torch.arange(1, 9).view(8, 1, 1) * neuron.double()(x)).sum().backward()
+    return [t.grad.flatten().tolist() for t in (x, *neuron.parameters())]  # type: ignore[union-attr]
+
+
 def same_bits(a: Any, b: Any) -> bool:
     """Equal type, dtype, shape and values (NaN equals NaN), for tensors and (named) tuples of them."""
     if isinstance(a, Tensor):

@@ -422,3 +422,17 @@ def test_the_base_says_what_is_missing() -> None:
 
     with pytest.raises(TypeError, match="Unfinished must implement run"):
         Unfinished()(torch.zeros(1, 1))
+
+
+def test_loaded_states_must_be_complete() -> None:
+    net = nn.Sequential(nn.Linear(3, 4), LIF(), nn.Linear(4, 2), LIF()).eval()
+    with stream(net) as session:
+        session(torch.rand(2, 1, 3))
+        saved = session.state_dict()
+    del saved["3:v"]
+    with stream(net) as session:
+        session.load_state_dict(saved)
+        with pytest.raises(StateShapeError, match="none for 3"):
+            session(torch.rand(2, 1, 3))
+    with stream(net) as session, pytest.raises(InputTypeError, match="'1:v'"):
+        session.load_state_dict({"1:v": [0.0]})

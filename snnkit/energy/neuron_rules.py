@@ -100,6 +100,7 @@ def neuron_spec(module: nn.Module) -> NeuronSpec | None:
             levels=getattr(module, "spike_levels", 1),
             signed=bool(getattr(module, "signed", False)),
             time_first=True,
+            covers_products=bool(getattr(module, "covers_products", False)),
         )
     for cls in type(module).__mro__:
         rule = _RULES.get((cls.__module__.partition(".")[0], cls.__name__))

@@ -1,6 +1,22 @@
 """The same dynamics as ``snnkit.neurons``, faster; every kernel is checked against the step loop."""
 
-from .lif import LIFDynamics, lif
+from .backend import BACKENDS, backend, use_backend
+from .dynamics import LIFDynamics
+from .lif import lif
+from .lif_eager import lif_eager
+from .lif_native import lif_native
+from .native import isa, library
 from .reference import scan
 
-__all__ = ["LIFDynamics", "lif", "scan"]
+__all__ = [
+    "BACKENDS",
+    "LIFDynamics",
+    "backend",
+    "isa",
+    "library",
+    "lif",
+    "lif_eager",
+    "lif_native",
+    "scan",
+    "use_backend",
+]

@@ -3,6 +3,7 @@
 from .attention import MIXERS, SDSA1, SSA, ResidualKind
 from .block import Residual
 from .conv import SpikingConv
+from .ei import EIConv2d, EILinear
 from .embed import EMBEDS, PatchEmbed, ms_sps, sps
 from .head import Head
 from .mlp import CHANNEL_MIXERS, MLP
@@ -15,6 +16,8 @@ __all__ = [
     "MLP",
     "SDSA1",
     "SSA",
+    "EIConv2d",
+    "EILinear",
     "Head",
     "PatchEmbed",
     "PerStep",

@@ -8,19 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checks import integer
+from ..errors import ShapeError
 from ..kernels import scan
 from ..registry import Registry
-from ..sequence import (
-    NoState,
-    Stateful,
-    as_sequence,
-    check_finite,
-    check_state,
-    checks_numerics,
-    state_dtype,
-)
+from ..sequence import Stateful, as_sequence, check_finite, check_state, checks_numerics, state_dtype
 
-__all__ = ["NEURONS", "Neuron", "NeuronOps", "NoState"]
+__all__ = ["NEURONS", "Neuron", "NeuronOps", "per_channel"]
 
 NEURONS: Registry = Registry("neuron")
 
@@ -47,13 +41,17 @@ class Neuron(Stateful):
     """Base of all neurons.
 
     A subclass declares ``State`` (a NamedTuple of tensors), implements ``initial_state`` and the pure
-    ``step`` as the paper's equation, and may override ``_scan`` with a faster path that equals it.
+    ``step`` as the paper's equation, and may override ``_scan`` or ``_run`` with a path that equals it.
 
     Attributes:
         spike_levels: 1 binary spikes, D integer counts 0..D, None a real-valued output.
         signed: outputs may be negative.
         spike_unit: size of one spike; outputs are integers times it, unless ``spike_levels`` is None.
+        channels: size of axis 2 of ``[T, B, C, ...]`` where values differ by channel, else None.
+        batch_statistics: in training the output depends on the whole batch, as behind a batch norm, and
+            a call updates running values; in evaluation rows and steps are independent.
         buffer_names: what the module holds besides parameters, saved with them: a schedule, running values.
+        covers_products: ``energy_ops`` counts the products with weights of the neuron's own.
 
     Shape:
         ``x [T, B, *]`` -> output of the same shape and dtype; bool and integer input is cast to the
@@ -68,7 +66,10 @@ class Neuron(Stateful):
     spike_levels: int | None = 1
     signed: bool = False
     spike_unit: float | Tensor = 1.0
+    channels: int | None = None
+    batch_statistics: bool = False
     buffer_names: tuple[str, ...] = ()
+    covers_products: bool = False
 
     def initial_state(self, x: Tensor) -> Any:
         """The state before the first step, for one step of input ``x [B, *]``."""
@@ -91,14 +92,40 @@ class Neuron(Stateful):
         x = as_sequence(x, where)
         if checks_numerics():
             check_finite(x, where)
-        out_dtype, dtype = x.dtype, state_dtype(x.dtype)
+        dtype = state_dtype(x.dtype)
         like = self.initial_state(torch.empty(x.shape[1:], dtype=dtype, device=x.device))
         if state is None:
             state = like
         else:
             check_state(state, like, where)
-        out, state = self._scan(x.to(dtype), state)
-        return out.to(out_dtype), state
+        return self._run(x, state)
+
+    def _run(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """For kernels that take any dtype of ``x`` and give the output in it."""
+        out, state = self._scan(x.to(state_dtype(x.dtype)), state)
+        return out.to(x.dtype), state
 
     def _scan(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """For faster ways in the dtype of the state; ``x`` and the output have it too."""
         return scan(self.step, x, state)
+
+    def _set_channels(self, channels: int | None) -> tuple[int, ...]:
+        """Check and keep ``channels``; returns the shape of a value per channel, () for one per layer."""
+        self.channels = None if channels is None else integer(f"{type(self).__name__}.channels", channels)
+        return () if channels is None else (channels,)
+
+    def _check_channels(self, x: Tensor) -> None:
+        """Refuse a step ``x [B, C, ...]`` with another number of channels: broadcasting would hide it."""
+        if self.channels is not None and (x.ndim < 2 or x.shape[1] != self.channels):
+            raise ShapeError(
+                f"{type(self).__name__}(channels={self.channels}): got a step of shape {tuple(x.shape)}, "
+                f"expected [B, {self.channels}, ...]. The channel axis is axis 2 of [T, B, C, ...]."
+            )
+
+
+def per_channel(value: float | Tensor, like: Tensor) -> float | Tensor:
+    """A number, a scalar or a value per channel ``[C]``, ready to combine with a step ``[B, C, ...]``."""
+    if not isinstance(value, Tensor):
+        return value
+    value = value.to(like.dtype)
+    return value if value.ndim == 0 else value.reshape(-1, *[1] * (like.ndim - 2))

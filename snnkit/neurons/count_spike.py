@@ -21,7 +21,8 @@ from torch import Tensor
 
 from ..checks import choice, flag, integer, is_integer, number
 from ..errors import ShapeError, require
-from .base import NEURONS, Neuron, NeuronOps, NoState
+from ..sequence import NoState
+from .base import NEURONS, Neuron, NeuronOps
 from .counts import CountCode, collapse_counts, expand_counts, round_counts
 
 __all__ = ["CountSpike"]

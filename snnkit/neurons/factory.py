@@ -10,7 +10,8 @@ what the factory makes::
     neuron=lambda role, channels: MyNeuron(channels)        # a function
 
 What a role needs in a model family (spiking self-attention fires at 0.5) is added to a name, dict or class
-that does not say otherwise. ``channels="auto"`` in a dict becomes the number of channels at that place.
+that does not say otherwise. ``channels="auto"`` in a dict becomes the number of channels at that place; a
+neuron that cannot do without ``channels`` gets that number unasked.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ Role = Literal["stem", "embed", "q", "k", "v", "attn", "proj", "in", "mlp1", "ml
 NeuronSpec = str | Mapping[str, Any] | type[Neuron] | Callable[[str, int], nn.Module]
 Settings = Mapping[str, Any]
 
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
 
 def make_neuron(name: str, **kwargs: Any) -> Neuron:
     """The registered neuron ``name`` built with ``kwargs``.
 
     Raises:
-        UnknownNameError: no such neuron. ConfigError: an argument that the neuron does not have.
+        UnknownNameError: no such neuron. ConfigError: an argument that the neuron does not have, or one
+            that it needs.
     """
     cls = NEURONS.get(name)
     known = inspect.signature(cls).parameters
@@ -46,6 +50,11 @@ def make_neuron(name: str, **kwargs: Any) -> Neuron:
                 f"neuron {name!r} has no argument {quote(key)}{closest(key, known)} "
                 f"Arguments: {', '.join(known)}."
             )
+    missing = [k for k, p in known.items() if p.default is p.empty and p.kind in _NAMED and k not in kwargs]
+    if missing:
+        raise ConfigError(
+            f"neuron {name!r} needs {', '.join(missing)}: make_neuron({name!r}, {missing[0]}=...)."
+        )
     return cls(**kwargs)
 
 
@@ -97,7 +106,7 @@ class NeuronFactory:
         """A new neuron for ``role`` in front of which the tensor has ``channels`` channels."""
         spec = self._overrides.get(role, self.spec)
         if isinstance(spec, type) and issubclass(spec, Neuron):
-            return spec(**self._fitting(spec, {}, role))
+            return spec(**self._fitting(spec, {}, role, channels))
         if callable(spec):
             made = spec(role, channels)
             if not isinstance(made, nn.Module):
@@ -112,10 +121,11 @@ class NeuronFactory:
         return make_neuron(name, **self._fitting(NEURONS.get(name), given, role, channels))
 
     def _fitting(
-        self, cls: Callable[..., Any], given: dict[str, Any], role: str, channels: int | None = None
+        self, cls: Callable[..., Any], given: dict[str, Any], role: str, channels: int
     ) -> dict[str, Any]:
         known = inspect.signature(cls).parameters
         extra = {k: v for k, v in self._roles.get(role, {}).items() if k in known and k not in given}
-        if given.get("channels") == "auto":
+        needed = "channels" in known and known["channels"].default is inspect.Parameter.empty
+        if given.get("channels", "auto" if needed else None) == "auto":
             given = given | {"channels": channels}
         return given | extra

@@ -35,7 +35,8 @@ from torch.nn import functional as F
 
 from ..checks import choice, flag, integer, number
 from ..errors import require
-from .base import NEURONS, Neuron, NeuronOps, NoState
+from ..sequence import NoState
+from .base import NEURONS, Neuron, NeuronOps
 from .counts import round_counts
 
 __all__ = ["IELIF", "IELIFState", "spike_entropy"]

@@ -14,18 +14,18 @@ The charge, with ``w = v - v_rest`` and the default ``tau``: ``h = v + (x - w)/t
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..checks import choice, flag, integer, number
-from ..errors import ConfigError, ShapeError, require
-from ..kernels import LIFDynamics, lif, scan
-from ..sequence import in_transform
+from ..checks import choice, flag, number
+from ..errors import ConfigError, require
+from ..kernels import LIFDynamics, lif
 from ..surrogate import Surrogate, as_surrogate, heaviside, spike
-from .base import NEURONS, Neuron, NeuronOps
+from .base import NEURONS, Neuron, NeuronOps, per_channel
 from .presets import LibraryPresets
 
 __all__ = ["IF", "LIF", "LIFState", "lif_step"]
@@ -169,11 +169,7 @@ class LIF(LibraryPresets, Neuron):
             number(f"{name}.reset_amount", reset_amount)
         v_reset = float(v_reset or 0.0)
         v_rest = v_reset if v_rest is None else number(f"{name}.v_rest", v_rest)
-        if channels is not None:
-            integer(f"{name}.channels", channels)
-
-        self.channels = channels
-        shape = () if channels is None else (channels,)
+        shape = self._set_channels(channels)
         if flag(f"{name}.learn_tau", learn_tau):
             rate0 = 1 - leak if arithmetic == "decay" else (1 / leak if arithmetic == "divide" else leak)
             require(
@@ -223,35 +219,24 @@ class LIF(LibraryPresets, Neuron):
 
     def _operands(self, like: Tensor) -> tuple[float | Tensor, float | Tensor]:
         """Leak and threshold ready to combine with a step ``[B, C, ...]``, in the state's dtype."""
-
-        def ready(value: float | Tensor) -> float | Tensor:
-            if not isinstance(value, Tensor):
-                return value
-            value = value.to(like.dtype)
-            return value if value.ndim == 0 else value.reshape(-1, *[1] * (like.ndim - 2))
-
-        return ready(self.leak), ready(self.threshold)
+        return per_channel(self.leak, like), per_channel(self.threshold, like)
 
     # -- dynamics ----------------------------------------------------------------------------------
 
     def initial_state(self, x: Tensor) -> LIFState:
         """``v = v_rest`` everywhere."""
-        if self.channels is not None and (x.ndim < 2 or x.shape[1] != self.channels):
-            raise ShapeError(
-                f"{type(self).__name__}(channels={self.channels}): got a step of shape {tuple(x.shape)}, "
-                f"expected [B, {self.channels}, ...]. The channel axis is axis 2 of [T, B, C, ...]."
-            )
-        return LIFState(torch.full_like(x, self.dynamics.v_rest))
+        self._check_channels(x)
+        return LIFState(x.new_full((), self.dynamics.v_rest).expand(x.shape))  # one value: no memory
 
     def step(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
         """One step of :func:`lif_step`."""
         s, v = lif_step(x, state.v, *self._operands(x), self.dynamics)
         return s, LIFState(v)
 
-    def _scan(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
-        if torch.compiler.is_compiling() or in_transform():  # these need plain, functional operations
-            return scan(self.step, x, state)
-        spikes, v = lif(x, state.v, *self._operands(state.v), self.dynamics)
+    def _run(self, x: Tensor, state: LIFState) -> tuple[Tensor, LIFState]:
+        leak, threshold = self._operands(state.v)
+        step = partial(_step, leak=leak, threshold=threshold, d=self.dynamics)
+        spikes, v = lif(x, state.v, leak, threshold, self.dynamics, step)
         return spikes, LIFState(v)
 
     def energy_ops(self) -> NeuronOps:
@@ -313,6 +298,12 @@ class IF(LIF):
             surrogate=surrogate,
         )
         self.dynamics = self.dynamics._replace(arithmetic="integrate")
+
+
+def _step(
+    x: Tensor, v: Tensor, *, leak: float | Tensor, threshold: float | Tensor, d: LIFDynamics
+) -> tuple[Tensor, Tensor]:
+    return lif_step(x, v, leak, threshold, d)
 
 
 def _softplus_inverse(y: float) -> float:

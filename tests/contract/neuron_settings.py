@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -53,6 +54,53 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"mode": "binary", "n_max": 3, "unit": 0.5, "dim": -1},
     ],
     "delta": [{}, {"step_size": 0.7, "levels": 1}],
+    "synaptic_lif": [
+        {},
+        {"alpha": 0.0, "beta": 1.0, "reset": "hard", "v_reset": -0.2, "detach_reset": True},
+        {"alpha": 0.9, "reset": "none", "fire_at_equal": False, "surrogate": "sigmoid"},
+        {"learn_alpha": True, "learn_beta": True, "channels": CHANNELS},
+    ],
+    "adaptive_lif": [
+        {},
+        {"beta_a": 0.4, "rho": 0.5, "reset": "hard", "detach_reset": True, "surrogate": "triangle"},
+        {"beta": 0.9, "rho": 0.0, "learn_beta": True, "fire_at_equal": False},
+        {"learn_beta": True, "learn_rho": True, "rho": 0.8, "channels": CHANNELS, "reset": "none"},
+    ],
+    "recurrent_lif": [
+        {"channels": CHANNELS},
+        {
+            "channels": CHANNELS,
+            "self_connections": False,
+            "bias": True,
+            "reset": "hard",
+            "detach_reset": True,
+        },
+        {"channels": CHANNELS, "recurrence": "diag", "beta": 0.9, "surrogate": "sigmoid"},
+        {"channels": CHANNELS, "recurrence": "diag", "bias": True, "learn_beta": True, "reset": "none"},
+    ],
+    "izhikevich": [
+        {},
+        {"preset": "FS", "input_scale": 50.0, "detach_reset": True},
+        {"a": [0.02, 0.05, 0.1], "c": [-65.0, -55.0, -50.0], "d": 2.0, "dt": 1.0, "input_scale": 20},
+    ],
+    "izhikevich_dimensionless": [
+        {},
+        {"a": 0.5, "b": 0.25, "reset": "soft", "v_rest": -0.2, "tau_w": 4.0, "surrogate": "sigmoid"},
+    ],
+    "clif": [
+        {},
+        {"tau": 1.0, "threshold": 0.6, "detach_reset": True, "fire_at_equal": False, "surrogate": "atan"},
+    ],
+    "glif": [{}, {"channels": CHANNELS, "tau": 0.8, "gain": 0.3, "surrogate": "sigmoid"}],
+    "klif": [
+        {},
+        {"k": 1.3, "decay_input": False, "scale_reset": True, "reset": "soft", "channels": CHANNELS},
+        {"k": 0.8, "scale_reset": True, "v_reset": -0.2, "detach_reset": True, "fire_at_equal": False},
+    ],
+    "psn": [{}, {"surrogate": "sigmoid"}],
+    "masked_psn": [{}, {"k": 1}, {"k": 3}, {"lambda_": 0.5}],
+    "sliding_psn": [{}, {"k": 1}, {"k": 5, "exp_init": False, "surrogate": "triangle"}],
+    "hoyer": [{}, {"scope": "channel", "channels": CHANNELS, "threshold": 0.8, "momentum": 0.5}],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 
@@ -73,12 +121,24 @@ every_neuron = pytest.mark.parametrize(("name", "settings"), EVERY)
 every_costly = pytest.mark.parametrize(("name", "settings"), COSTLY)
 
 
-def build(name: str, settings: dict[str, Any]) -> Neuron:
-    """The neuron, with learned parameters moved away from their initial value."""
-    neuron = make_neuron(name, **settings)
+def make(name: str, settings: dict[str, Any], steps: int = 5) -> Neuron:
+    """The neuron; one for a fixed number of steps is made for ``steps`` of them."""
+    fixed = {"T": steps} if "T" in inspect.signature(NEURONS.get(name)).parameters else {}
+    return make_neuron(name, **(fixed | settings))
+
+
+def build(name: str, settings: dict[str, Any], steps: int = 5) -> Neuron:
+    """As :func:`make`, with learned parameters moved away from their initial value.
+
+    A neuron with batch statistics has seen a batch and is in evaluation: there its rows are independent.
+    """
+    neuron = make(name, settings, steps)
     with torch.no_grad():
         for i, p in enumerate(neuron.parameters()):
-            p.add_(0.1 * torch.arange(1, p.numel() + 1).view(p.shape) * (1 if i % 2 else -1))
+            p.add_(0.1 * (1 + torch.arange(p.numel()) % CHANNELS).view(p.shape) * (1 if i % 2 else -1))
+    if neuron.batch_statistics:
+        neuron(sequence(steps, 16, CHANNELS))
+        neuron.eval()
     return neuron
 
 

@@ -66,7 +66,7 @@ def test_gradients_of_single_samples(name: str, settings: Settings) -> None:
 
 @every_neuron
 def test_activation_checkpointing(name: str, settings: Settings) -> None:
-    neuron, data = build(name, settings), sequence(6, 2, CHANNELS)
+    neuron, data = build(name, settings, 6), sequence(6, 2, CHANNELS)
     weights, grads = torch.randn_like(data), []
     for run in (neuron, lambda x: checkpoint(neuron, x, use_reentrant=False)):
         neuron.zero_grad()
@@ -79,7 +79,7 @@ def test_activation_checkpointing(name: str, settings: Settings) -> None:
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo's own
 @every_costly
 def test_compile_without_graph_breaks(name: str, settings: Settings) -> None:
-    neuron, data = build(name, settings), sequence(4, 2, CHANNELS)
+    neuron, data = build(name, settings, 4), sequence(4, 2, CHANNELS)
     compiled = torch.compile(neuron, fullgraph=True, backend="aot_eager")
     grads = []
     for run in (neuron, compiled):
@@ -96,7 +96,7 @@ def test_compile_without_graph_breaks(name: str, settings: Settings) -> None:
 
 @every_costly
 def test_export(name: str, settings: Settings) -> None:
-    neuron, x = nn.Sequential(build(name, settings)).eval(), sequence(4, 2, CHANNELS)
+    neuron, x = nn.Sequential(build(name, settings, 4)).eval(), sequence(4, 2, CHANNELS)
     exported = torch.export.export(neuron, (x,), strict=False).module()
     other = sequence(4, 2, CHANNELS)
     assert same_bits(exported(other).detach(), neuron(other).detach())

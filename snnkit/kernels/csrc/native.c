@@ -1,0 +1,127 @@
+/* Neuron dynamics over a whole sequence [T, N], differentiated by hand; plain C, no torch headers.
+ *
+ * scan.inc walks the sequence: blocks of neurons that fit the first-level cache, one pass over time, the next
+ * row prefetched, streaming stores for large outputs, threads over blocks. A neuron family adds row functions
+ * that advance a few hundred neurons by one step (lif.inc, counts.inc, ...).
+ *
+ * Everything is compiled three times, for AVX-512, AVX2 and the baseline; the best that the processor has is
+ * chosen at run time. Floats are combined in the order of the Python oracle, without contraction, so that
+ * spikes are equal to its bits.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(SNN_BASELINE)
+#include <immintrin.h>
+#define SNN_X86 1
+#endif
+
+#define SNN_ABI 1
+#define MAX_BLOCK 4096
+#define CHUNK 256
+#define PARAMS 8
+#define STATES 2
+
+typedef struct { /* values of one parameter: element n of a step has data[(n / inner) % period], or value */
+    const float *data;
+    int64_t period, inner;
+    float value;
+} snn_param;
+
+typedef struct {
+    int32_t family, charge, reset, surrogate, detach, learn; /* what to compute: see the families */
+    int32_t x_bf16, out_bf16, threads, every;               /* every: steps between stored states */
+    int64_t T, N, x_stride;                                 /* x_stride: elements between steps; 0 repeats */
+    const void *x;
+    void *out;                 /* forward: outputs [T, N] */
+    const float *v0[STATES];   /* states before the first step [N]; null: v0_value everywhere */
+    float v0_value[STATES];
+    float *v1[STATES];         /* forward: states after the last step [N] */
+    float *kept[STATES];       /* states every `every` steps [ceil(T / every) - 1, N] */
+    snn_param param[PARAMS];
+    float scalar[8];
+    const void *g_out;         /* backward: gradients in ... */
+    const float *g_v1[STATES];
+    void *g_x;                 /* ... and out */
+    float *g_v0[STATES];
+    float *g_param[2];         /* sums over time [N], if learn */
+    int64_t stream_bytes;      /* outputs larger than this bypass the cache */
+} snn_job;
+
+typedef struct { /* one piece of a step: n neurons at their place in the block */
+    int n;
+    const float *p[PARAMS], *scalar;
+    float *v[STATES];
+    const float *x;
+    float *out;
+} snn_rows;
+
+enum { LIF, COUNT };
+
+#define PASTE2(a, b) a##_##b
+#define PASTE(a, b) PASTE2(a, b)
+
+#define ISA base
+#include "isa.inc"
+#undef ISA
+
+#ifdef SNN_X86
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,bmi2")
+#define ISA avx2
+#include "isa.inc"
+#undef ISA
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma,bmi2,prefer-vector-width=512")
+#define ISA avx512
+#include "isa.inc"
+#undef ISA
+#pragma GCC pop_options
+#endif
+
+int32_t snn_abi(void) { return SNN_ABI; }
+int32_t snn_job_size(void) { return (int32_t)sizeof(snn_job); }
+
+/* 0 baseline, 1 AVX2, 2 AVX-512 */
+static int32_t best(void) {
+#ifdef SNN_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
+#endif
+    return 0;
+}
+
+static int32_t level = -1;
+
+/* Use at most instruction set `wanted` (-1: the best); returns the one in use. For tests. */
+int32_t snn_isa(int32_t wanted) {
+    int32_t top = best();
+    level = wanted < 0 || wanted > top ? top : wanted;
+    return level;
+}
+
+int32_t snn_has_openmp(void) {
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+#ifdef SNN_X86
+#define CALL(name, ...) \
+    (level == 2 ? name##_avx512(__VA_ARGS__) : level == 1 ? name##_avx2(__VA_ARGS__) : name##_base(__VA_ARGS__))
+#else
+#define CALL(name, ...) name##_base(__VA_ARGS__)
+#endif
+
+int32_t snn_forward(const snn_job *job) { return CALL(forward, job); }
+int32_t snn_backward(const snn_job *job) { return CALL(backward, job); }

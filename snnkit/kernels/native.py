@@ -1,0 +1,162 @@
+"""The C library: found, loaded with ctypes, and called with raw pointers.
+
+It is built by ``pip install`` when a C compiler is there (``setup.py``). Loading comes after ``import
+torch``, so that both share one OpenMP runtime; nothing is loaded before a kernel is asked for.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Job", "fill", "isa", "kept_shape", "library", "param", "rows", "run", "state", "unavailable"]
+
+ABI = 1
+EVERY = 16  # steps between the states that a long sequence keeps for its backward pass
+THREADED = 20_000  # neuron-steps below which one thread is faster
+STATES, PARAMS = 2, 8
+ISA_NAMES = ("baseline", "AVX2", "AVX-512")
+
+
+class Param(c.Structure):
+    """One value per neuron: ``data[(n // inner) % period]``, or ``value`` for all."""
+
+    _fields_ = [("data", c.c_void_p), ("period", c.c_int64), ("inner", c.c_int64), ("value", c.c_float)]
+
+
+class Job(c.Structure):
+    """``snn_job`` of csrc/native.c."""
+
+    _fields_ = [
+        *[(name, c.c_int32) for name in ("family", "charge", "reset", "surrogate", "detach", "learn")],
+        *[(name, c.c_int32) for name in ("x_bf16", "out_bf16", "threads", "every")],
+        *[(name, c.c_int64) for name in ("T", "N", "x_stride")],
+        ("x", c.c_void_p),
+        ("out", c.c_void_p),
+        ("v0", c.c_void_p * STATES),
+        ("v0_value", c.c_float * STATES),
+        ("v1", c.c_void_p * STATES),
+        ("kept", c.c_void_p * STATES),
+        ("param", Param * PARAMS),
+        ("scalar", c.c_float * 8),
+        ("g_out", c.c_void_p),
+        ("g_v1", c.c_void_p * STATES),
+        ("g_x", c.c_void_p),
+        ("g_v0", c.c_void_p * STATES),
+        ("g_param", c.c_void_p * 2),
+        ("stream_bytes", c.c_int64),
+    ]
+
+
+@cache
+def library() -> c.CDLL | str:
+    """The loaded library, or the reason why there is none."""
+    found = sorted(Path(__file__).parent.glob("_native*.so"))
+    if not found:
+        return "the C library was not built; install snnkit where a C compiler is"
+    try:
+        lib = c.CDLL(str(found[0]))
+        if lib.snn_abi() != ABI or lib.snn_job_size() != c.sizeof(Job):
+            return f"{found[0].name} is of another version; install snnkit again"
+    except (OSError, AttributeError) as error:
+        return f"{found[0].name} cannot be loaded: {error}"
+    for name in ("snn_forward", "snn_backward"):
+        getattr(lib, name).argtypes = [c.POINTER(Job)]
+    lib.snn_isa(-1)
+    return lib
+
+
+def isa(wanted: int = -1) -> str:
+    """Instruction set in use; ``wanted`` (0 baseline, 1 AVX2) limits it, for tests."""
+    lib = library()
+    return "" if isinstance(lib, str) else ISA_NAMES[lib.snn_isa(wanted)]
+
+
+def unavailable(x: Tensor, *operands: Any) -> str | None:
+    """Why the library cannot take these tensors, None if it can."""
+    if x.device.type != "cpu":
+        return f"it works on CPU tensors, the input is on {x.device}"
+    if x.dtype not in (torch.float32, torch.bfloat16):
+        return f"it works in float32 and bfloat16, the input is {x.dtype}"
+    if any(isinstance(a, Tensor) and (a.dtype != torch.float32 or a.device != x.device) for a in operands):
+        return "states and parameters must be float32 on the CPU"
+    return missing()
+
+
+@torch.compiler.assume_constant_result
+def missing() -> str | None:
+    """Why there is no library, None if there is one."""
+    lib = library()
+    return lib if isinstance(lib, str) else None
+
+
+def rows(x: Tensor) -> Tensor:
+    """``x`` with every step contiguous; a sequence that repeats one step (stride 0) stays a view."""
+    if x.is_contiguous() or (x.stride(0) == 0 and x[0].is_contiguous()):
+        return x
+    return x.contiguous()
+
+
+def param(value: Tensor, step: torch.Size, keep: list[Tensor]) -> Param:
+    """A float32 tensor that broadcasts against a step of that shape; ``keep`` keeps it alive."""
+    value = value.detach()
+    wide = [size for size in value.shape if size > 1]
+    if value.numel() == 1:
+        period, inner = 1, max(math.prod(step), 1)
+    elif len(wide) == 1 and value.ndim <= len(step):
+        axis = len(step) - value.ndim + next(i for i, size in enumerate(value.shape) if size > 1)
+        period, inner = wide[0], math.prod(step[axis + 1 :])
+    else:
+        value = value.expand(step)
+        period, inner = max(value.numel(), 1), 1
+    keep.append(value.contiguous())
+    return Param(keep[-1].data_ptr(), period, inner, 0.0)
+
+
+def fill(job: Job, x: Tensor, v0: Tensor) -> None:
+    """Sizes, types, threads, input ``x [T, *]`` (from :func:`rows`) and first state (from :func:`state`)."""
+    steps = x.shape[0]
+    neurons = x.numel() // steps if steps else 0
+    job.T, job.N, job.x, job.every = steps, neurons, x.data_ptr(), EVERY
+    job.x_stride = 0 if steps and x.stride(0) == 0 else neurons
+    job.x_bf16 = job.out_bf16 = x.dtype == torch.bfloat16
+    job.threads = torch.get_num_threads() if steps * neurons >= THREADED else 1
+    job.stream_bytes = _stream_bytes()
+    if neurons > 1 and not any(v0.stride()):  # the initial state: one value, expanded
+        job.v0_value[0] = c.c_float.from_address(v0.data_ptr()).value
+    elif neurons:
+        job.v0[0] = v0.data_ptr()
+
+
+def state(v: Tensor) -> Tensor:
+    """``v`` contiguous, unless it is one value expanded."""
+    return v if not any(v.stride()) else v.contiguous()
+
+
+def kept_shape(x: Tensor) -> tuple[int, ...]:
+    """Shape of the states that are kept for the backward pass of ``x``."""
+    return max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
+
+
+def run(what: str, work: Job) -> None:
+    """``forward`` or ``backward``."""
+    if work.T and work.N:
+        status = getattr(library(), f"snn_{what}")(c.byref(work))
+        assert status == 0, f"the native {what} pass refused its job ({status})"
+
+
+@cache
+def _stream_bytes() -> int:
+    """Outputs that, with the input, exceed three quarters of the last-level cache are written past it."""
+    try:
+        levels = Path("/sys/devices/system/cpu/cpu0/cache")
+        sizes = [int((p / "size").read_text().strip().rstrip("K")) for p in levels.glob("index*")]
+        return max(sizes) * 1024 * 3 // 8
+    except (OSError, ValueError):
+        return 12 << 20
