@@ -21,12 +21,14 @@ _HOME = {
     "PerStep": "layers",
     "SnnkitError": "errors",
     "create_model": "models",
+    "keep_memory": "kernels",
     "list_models": "models",
     "list_neurons": "models",
     "load_model": "models",
     "make_neuron": "neurons",
     "save_model": "models",
     "stream": "sequence",
+    "use_backend": "kernels",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "encoding",
     "energy",
     "errors",
+    "keep_memory",
     "kernels",
     "layers",
     "list_models",
@@ -59,6 +62,7 @@ __all__ = [
     "stream",
     "surrogate",
     "train",
+    "use_backend",
 ]
 
 if TYPE_CHECKING:
@@ -81,6 +85,7 @@ if TYPE_CHECKING:
     )
     from .data import Events
     from .errors import SnnkitError
+    from .kernels import keep_memory, use_backend
     from .layers import PerStep
     from .models import create_model, list_models, list_neurons, load_model, save_model
     from .neurons import IF, LIF, LeakyIntegrator, Neuron, make_neuron

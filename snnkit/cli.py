@@ -222,6 +222,8 @@ def _info(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from .kernels import describe
+
     table = Table(show_header=False, box=None)
     table.add_row("snnkit", __version__)
     table.add_row("python", platform.python_version())
@@ -236,7 +238,5 @@ def _info(args: argparse.Namespace) -> None:
     if torch.backends.mps.is_available():
         devices.append("mps")
     table.add_row("devices", ", ".join(devices))
-    table.add_row(
-        "neuron backend", "eager: in-place torch operations, hand-written backward; checked step by step"
-    )
+    table.add_row("neuron backends", describe())
     Console().print(table)

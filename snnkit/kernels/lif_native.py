@@ -1,7 +1,7 @@
 """LIF in the C library, as ``torch.library`` operations that compile and export see.
 
-``snnkit::lif`` saves its input, not the potentials: the backward pass computes them again inside the cache,
-and a long sequence keeps one state in 16. That halves the traffic and saves one tensor of ``[T, *]``.
+``snnkit::lif`` saves its input, not the potentials, which saves one tensor of ``[T, *]`` and half of the
+traffic. Outside of compiled graphs an autograd function calls the same code without the dispatcher.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ..surrogate import (
 )
 from . import native
 from .dynamics import LIFDynamics
+from .native_scan import NOTHING, backward, forward, own
 
 __all__ = ["lif_native", "native_surrogate"]
 
@@ -123,7 +124,6 @@ _described = lru_cache(maxsize=1024)(_describe)
 
 
 _SCHEMA = "Tensor? leak, Tensor? threshold, float[] scalars, int[] kinds"
-_NOTHING = torch.empty(0)
 _ops = torch.library.Library("snnkit", "DEF")
 _ops.define(f"lif(Tensor x, Tensor v0, {_SCHEMA}) -> (Tensor, Tensor, Tensor)")
 _ops.define(
@@ -194,20 +194,8 @@ def _forward(
     kinds: Kinds,
     keep: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    x, v0 = native.rows(x), native.state(v0)
-    spikes = torch.empty(x.shape, dtype=x.dtype)
-    if not x.shape[0]:
-        return spikes, v0.clone(), v0.new_empty(native.kept_shape(x))
-    v = torch.empty(v0.shape)
     job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
-    native.fill(job, x, v0)
-    job.out, job.v1[0] = spikes.data_ptr(), v.data_ptr()
-    kept = _NOTHING
-    if keep and x.shape[0] > native.EVERY:
-        kept = torch.empty(native.kept_shape(x))
-        job.kept[0] = kept.data_ptr()
-    native.run("forward", job)
-    return spikes, v, kept
+    return forward(job, x, v0, keep)
 
 
 def _forward_shapes(
@@ -219,7 +207,7 @@ def _forward_shapes(
 
 
 def _backward(
-    g_out: Tensor,
+    g_out: Tensor | None,
     g_v: Tensor | None,
     x: Tensor,
     v0: Tensor,
@@ -230,40 +218,19 @@ def _backward(
     kinds: Kinds,
     of_v0: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    x, v0, g_out = native.rows(x), native.state(v0), g_out.contiguous()
-    g_x, g_v0 = torch.empty(x.shape, dtype=x.dtype), torch.empty(v0.shape) if of_v0 else _NOTHING
-    if not x.shape[0]:
-        g_v0 = torch.zeros(v0.shape) if g_v is None else g_v.clone()
-        none = [_NOTHING if p is None else torch.zeros_like(p) for p in (leak, threshold)]
-        return g_x, g_v0, none[0], none[1]
     job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
-    native.fill(job, x, v0)
-    job.g_out, job.g_x = g_out.data_ptr(), g_x.data_ptr()
-    if of_v0:
-        job.g_v0[0] = g_v0.data_ptr()
-    if g_v is not None:
-        g_v = g_v.contiguous()
-        job.g_v1[0] = g_v.data_ptr()
-    if kept.numel():
-        job.kept[0] = kept.data_ptr()
-    g_leak = g_threshold = _NOTHING
-    if leak is not None or threshold is not None:
-        job.learn, sums = 1, torch.zeros(2, *v0.shape)
-        job.g_param[0], job.g_param[1] = sums[0].data_ptr(), sums[1].data_ptr()
-    native.run("backward", job)
-    if of_v0 and kinds[1] == 4:  # the delayed hard reset of the first state itself
+    learn = leak is not None or threshold is not None
+    g_x, g_v0, sums = backward(job, g_out, g_v, x, v0, kept, of_v0=of_v0, learn=learn)
+    if of_v0 and kinds[1] == 4 and x.shape[0]:  # the delayed hard reset of the first state itself
         at = scalars[1] if threshold is None else threshold
         g_v0 = torch.where(v0 >= at if kinds[4] else v0 > at, 0.0, g_v0)
+    g_leak = g_threshold = NOTHING
     if leak is not None:
         g_leak = sums[0].sum_to_size(leak.shape)
         g_leak = -g_leak / leak.square() if kinds[5] else g_leak
     if threshold is not None:
         g_threshold = sums[1].sum_to_size(threshold.shape)
     return g_x, g_v0, g_leak, g_threshold
-
-
-def _wanted(learned: Tensor | None, gradient: Tensor) -> tuple[Tensor | None]:
-    return (None if learned is None else gradient,)
 
 
 class _LIFNative(torch.autograd.Function):
@@ -280,19 +247,9 @@ class _LIFNative(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, g_out, g_v):  # type: ignore[no-untyped-def]
-        x, v0, kept, leak, threshold = ctx.saved_tensors
-        g_out = x.new_zeros(x.shape) if g_out is None else g_out
-        g_x, g_v0, g_leak, g_threshold = _backward(
-            g_out, g_v, x, v0, kept, leak, threshold, ctx.scalars, ctx.kinds
-        )
-        return (
-            g_x,
-            g_v0,
-            None if leak is None else g_leak,
-            None if threshold is None else g_threshold,
-            None,
-            None,
-        )
+        wanted = ctx.needs_input_grad
+        gradients = _backward(g_out, g_v, *ctx.saved_tensors, ctx.scalars, ctx.kinds, of_v0=wanted[1])
+        return *(g if want else None for g, want in zip(gradients, wanted, strict=False)), None, None
 
 
 def _backward_shapes(
@@ -311,27 +268,26 @@ def _backward_shapes(
     return g_x, torch.empty(v0.shape, dtype=v0.dtype, device=v0.device), of[0], of[1]
 
 
+def _backward_op(*inputs: Any) -> tuple[Tensor, ...]:
+    return tuple(torch.empty(0) if g is NOTHING else g for g in _backward(*inputs))
+
+
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:
     x, v0, leak, threshold, ctx.scalars, ctx.kinds = inputs
     ctx.save_for_backward(x, v0, output[2], leak, threshold)
-    ctx.set_materialize_grads(True)
 
 
 def _gradients(ctx: Any, g_out: Tensor, g_v: Tensor, _: Tensor) -> tuple[Any, ...]:
-    x, v0, kept, leak, threshold = ctx.saved_tensors
-    g_x, g_v0, g_leak, g_threshold = torch.ops.snnkit.lif_backward(
-        g_out, g_v, x, v0, kept, leak, threshold, ctx.scalars, ctx.kinds
+    gradients = torch.ops.snnkit.lif_backward(g_out, g_v, *ctx.saved_tensors, ctx.scalars, ctx.kinds)
+    return (
+        *(g if want else None for g, want in zip(gradients, ctx.needs_input_grad, strict=False)),
+        None,
+        None,
     )
-    return g_x, g_v0, *_wanted(leak, g_leak), *_wanted(threshold, g_threshold), None, None
 
 
-def _own(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """An operation returns tensors of its own."""
-    return tuple(out.clone() if out is _NOTHING else out for out in outputs)
-
-
-_ops.impl("lif", lambda *inputs: _own(_forward(*inputs)), "CPU")
-_ops.impl("lif_backward", lambda *inputs: _own(_backward(*inputs)), "CPU")
+_ops.impl("lif", lambda x, *rest: own(_forward(x, *rest), x), "CPU")
+_ops.impl("lif_backward", _backward_op, "CPU")
 torch.library.register_fake("snnkit::lif", _forward_shapes, lib=_ops)
 torch.library.register_fake("snnkit::lif_backward", _backward_shapes, lib=_ops)
 torch.library.register_autograd("snnkit::lif", _gradients, setup_context=_setup, lib=_ops)

@@ -15,7 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Job", "fill", "isa", "kept_shape", "library", "param", "rows", "run", "state", "unavailable"]
+__all__ = [
+    "Job",
+    "describe",
+    "fill",
+    "isa",
+    "kept_shape",
+    "library",
+    "param",
+    "rows",
+    "run",
+    "state",
+    "unavailable",
+]
 
 ABI = 1
 EVERY = 16  # steps between the states that a long sequence keeps for its backward pass
@@ -76,6 +88,17 @@ def isa(wanted: int = -1) -> str:
     """Instruction set in use; ``wanted`` (0 baseline, 1 AVX2) limits it, for tests."""
     lib = library()
     return "" if isinstance(lib, str) else ISA_NAMES[lib.snn_isa(wanted)]
+
+
+def describe() -> str:
+    """What "auto" takes on this machine, and why."""
+    lib = library()
+    if isinstance(lib, str):
+        return f"auto: eager on the CPU, because {lib}"
+    threads = (
+        f"{torch.get_num_threads()} threads" if lib.snn_has_openmp() else "one thread, built without OpenMP"
+    )
+    return f"auto: native on CPU tensors in float32 and bfloat16 ({isa()}, {threads}), else eager"
 
 
 def unavailable(x: Tensor, *operands: Any) -> str | None:

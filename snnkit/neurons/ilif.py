@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..checks import flag, integer, number
+from ..kernels import counts
 from .base import NEURONS, Neuron, NeuronOps
 from .counts import round_counts
 
@@ -67,7 +68,7 @@ class ILIF(Neuron):
 
     def initial_state(self, x: Tensor) -> ILIFState:
         """``v = 0``."""
-        return ILIFState(torch.zeros_like(x))
+        return ILIFState(x.new_zeros(()).expand(x.shape))  # one value: no memory
 
     def step(self, x: Tensor, state: ILIFState) -> tuple[Tensor, ILIFState]:
         """One step of the equations above."""
@@ -75,6 +76,16 @@ class ILIF(Neuron):
         n = round_counts(h / self.threshold, 0, self.levels)
         v = h - (n.detach() if self.detach_reset else n) * self.threshold
         return n, ILIFState(v)
+
+    def _run(self, x: Tensor, state: ILIFState) -> tuple[Tensor, ILIFState]:
+        n, v = counts(
+            x, state.v, 1 - 1 / self.tau, self.threshold, self.levels, self.detach_reset, self._on_potential
+        )
+        return n, ILIFState(v)
+
+    def _on_potential(self, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        n, state = self.step(x, ILIFState(v))
+        return n, state.v
 
     def energy_ops(self) -> NeuronOps:
         """A leak multiplication, an addition, a comparison per bit of the count; a subtraction per spike."""
