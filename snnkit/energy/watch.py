@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import pointwise
-from .alphabet import BINARY, EMPTY, Alphabet, has_no_zero, indicator, observe
+from .alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, indicator, observe
 from .guard import decomposed_recurrence
 from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
@@ -195,12 +195,17 @@ class Watch(TorchDispatchMode):
                 )
             elif seen.kind == "empty":
                 seen = declared
-            mark = self.marks.get(y)
-            if mark is not None and y.untyped_storage().nbytes() == y.numel() * y.element_size():
-                mark.alphabet = seen  # of the whole storage, not only of this view
-                mark.declared = declared
+            mark = self._mark_of_all(y)
+            if mark is not None:
+                mark.alphabet, mark.declared = seen, declared
+        elif spec.levels is None and spec.cost is not None and (mark := self._mark_of_all(y)) is not None:
+            mark.alphabet = REAL  # declared: real outputs that happen to be equal are not spikes of that size
         count = OpCount("neuron", values, rows, shape, shape[2:], seen)
         self.ledger.add(path, "neuron", self._site(), count, spec)
+
+    def _mark_of_all(self, y: Tensor) -> Mark | None:
+        """The mark of the storage of ``y``, if ``y`` is all of it and not a view of a part."""
+        return self.marks.get(y) if y.untyped_storage().nbytes() == y.numel() * y.element_size() else None
 
     # -- operations --------------------------------------------------------------------------------
 

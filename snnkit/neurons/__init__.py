@@ -7,9 +7,13 @@ To add a neuron, write one file with a class derived from :class:`Neuron`, decor
 from .adaptive import AdaptiveLIF, AdaptiveState
 from .base import NEURONS, Neuron, NeuronOps
 from .clif import CLIF, CLIFState
+from .count_spike import CountSpike
+from .counts import CountCode, collapse_counts, expand_counts, fire_counts, frame_weights, round_counts
+from .delta import DeltaActivation, DeltaState, accumulate_deltas
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .glif import GLIF, GLIFState
 from .hoyer import HoyerSpike
+from .ielif import IELIF, IELIFState, spike_entropy
 from .ilif import ILIF, ILIFState
 from .integrator import IntegratorState, LeakyIntegrator
 from .izhikevich import Izhikevich, IzhikevichState
@@ -22,10 +26,15 @@ from .presets import LibraryPresets
 from .psn import PSN, SlidingPSN, SlidingPSNState
 from .recurrent import RecurrentLIF, RecurrentState
 from .synaptic import SynapticLIF, SynapticState
+from .ultra import UltraLIF, UltraPLIF
+from .ultra_base import UltraNeuron, UltraOutput, UltraState, log_sum_exp
+from .ultra_d import UltraDLIF
+from .ultra_hard import calibrate_hard_threshold
 
 __all__ = [
     "CLIF",
     "GLIF",
+    "IELIF",
     "IF",
     "ILIF",
     "KLIF",
@@ -35,10 +44,15 @@ __all__ = [
     "AdaptiveLIF",
     "AdaptiveState",
     "CLIFState",
+    "CountCode",
+    "CountSpike",
+    "DeltaActivation",
+    "DeltaState",
     "DimensionlessIzhikevich",
     "DimensionlessIzhikevichState",
     "GLIFState",
     "HoyerSpike",
+    "IELIFState",
     "ILIFState",
     "IntegratorState",
     "Izhikevich",
@@ -62,6 +76,21 @@ __all__ = [
     "SlidingPSNState",
     "SynapticLIF",
     "SynapticState",
+    "UltraDLIF",
+    "UltraLIF",
+    "UltraNeuron",
+    "UltraOutput",
+    "UltraPLIF",
+    "UltraState",
+    "accumulate_deltas",
+    "calibrate_hard_threshold",
+    "collapse_counts",
+    "expand_counts",
+    "fire_counts",
+    "frame_weights",
     "lif_step",
+    "log_sum_exp",
     "make_neuron",
+    "round_counts",
+    "spike_entropy",
 ]

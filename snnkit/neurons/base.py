@@ -46,6 +46,7 @@ class Neuron(Stateful):
     Attributes:
         spike_levels: 1 binary spikes, D integer counts 0..D, None a real-valued output.
         signed: outputs may be negative.
+        spike_unit: size of one spike; outputs are integers times it, unless ``spike_levels`` is None.
         channels: size of axis 2 of ``[T, B, C, ...]`` where values differ by channel, else None.
         batch_statistics: in training the output depends on the whole batch, as behind a batch norm, and
             a call updates running values; in evaluation rows and steps are independent.
@@ -64,6 +65,7 @@ class Neuron(Stateful):
     State: type
     spike_levels: int | None = 1
     signed: bool = False
+    spike_unit: float | Tensor = 1.0
     channels: int | None = None
     batch_statistics: bool = False
     buffer_names: tuple[str, ...] = ()

@@ -9,7 +9,8 @@ r"""Integer leaky integrate-and-fire: spike counts in training, single spikes at
 Backward, straight through the rounding: ``dn/dh = 1/threshold`` where ``0 <= h/threshold <= D``, else 0.
 
 A count n is n binary spikes in D virtual steps; behind a linear layer their sum is the same, so that
-inference needs additions only (Luo et al. 2024, SpikeYOLO, arXiv 2407.20708).
+inference needs additions only (Luo et al. 2024, SpikeYOLO, arXiv 2407.20708): see
+:func:`snnkit.neurons.expand_counts`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch import Tensor
 from ..checks import flag, integer, number
 from ..kernels import counts
 from .base import NEURONS, Neuron, NeuronOps
+from .counts import round_counts
 
 __all__ = ["ILIF", "ILIFState"]
 
@@ -31,26 +33,6 @@ class ILIFState(NamedTuple):
     """``v [B, *]``: potential after the reset."""
 
     v: Tensor
-
-
-class _Count(torch.autograd.Function):
-    """Round to 0..D; the gradient passes inside the window, boundaries included."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(u: Tensor, levels: int) -> Tensor:
-        return u.clamp(0, levels).round()
-
-    @staticmethod
-    def setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-        u, levels = inputs
-        ctx.save_for_backward((u >= 0) & (u <= levels))
-
-    @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        (inside,) = ctx.saved_tensors
-        return grad * inside, None
 
 
 @NEURONS.register("ilif")
@@ -91,7 +73,7 @@ class ILIF(Neuron):
     def step(self, x: Tensor, state: ILIFState) -> tuple[Tensor, ILIFState]:
         """One step of the equations above."""
         h = (1 - 1 / self.tau) * state.v + x
-        n = _Count.apply(h / self.threshold, self.levels)
+        n = round_counts(h / self.threshold, 0, self.levels)
         v = h - (n.detach() if self.detach_reset else n) * self.threshold
         return n, ILIFState(v)
 

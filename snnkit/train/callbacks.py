@@ -12,10 +12,11 @@ import lightning as L
 import torch
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..files import write_atomically
-from .rates import spiking_neurons
+from ..neurons import Neuron
+from .rates import as_events, spiking_neurons
 
 __all__ = ["EpochCSV", "EpochLines", "EpochSeed", "FiringRates", "read_metrics"]
 
@@ -94,7 +95,7 @@ class EpochLines(L.Callback):
 
 
 class FiringRates(L.Callback):
-    """Mean output per neuron and step of every spiking layer, logged as ``rate/<layer>`` each epoch.
+    """Spikes per neuron and step of every spiking layer, logged as ``rate/<layer>`` each epoch.
 
     Warns once, by name, about layers that did not fire in a whole epoch.
     """
@@ -112,10 +113,10 @@ class FiringRates(L.Callback):
             self.handles.append(neuron.register_forward_hook(self._recorder(path)))
 
     def _recorder(self, path: str) -> Any:
-        def record(module: nn.Module, args: Any, out: Tensor) -> None:
+        def record(module: Neuron, args: Any, out: Tensor) -> None:
             if not module.training:  # validation lies inside the epoch
                 return
-            total = out.detach().sum(dtype=torch.float64)
+            total = as_events(module, out.detach()).sum(dtype=torch.float64)
             self.sums[path] = self.sums[path] + total if path in self.sums else total
             self.counts[path] = self.counts.get(path, 0) + out.numel()
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..neurons import Neuron
 
-__all__ = ["spike_outputs", "spiking_neurons"]
+__all__ = ["as_events", "spike_outputs", "spiking_neurons"]
 
 
 def spiking_neurons(net: nn.Module) -> dict[str, Neuron]:
@@ -21,19 +21,28 @@ def spiking_neurons(net: nn.Module) -> dict[str, Neuron]:
     }
 
 
+def as_events(neuron: Neuron, out: Tensor) -> Tensor:
+    """How many single spikes, of either sign, each output stands for; differentiable."""
+    out = out.abs() if neuron.signed else out
+    unit = neuron.spike_unit
+    return out if isinstance(unit, float) and unit == 1 else out / unit
+
+
 @contextmanager
 def spike_outputs(net: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Collect the last output ``[T, B, *]`` of every spiking neuron, with its graph, by module path.
+    """Collect the last output ``[T, B, *]`` of every spiking neuron by module path, with its graph.
+
+    Outputs are given in spikes, see :func:`as_events`.
 
     The hooks are removed on leaving, also after an exception.
     """
     outputs: dict[str, Tensor] = {}
 
-    def keep(path: str, out: Tensor) -> None:
-        outputs[path] = out
+    def keep(path: str, neuron: Neuron, out: Tensor) -> None:
+        outputs[path] = as_events(neuron, out)
 
     handles = [
-        module.register_forward_hook(lambda m, args, out, path=path: keep(path, out))
+        module.register_forward_hook(lambda m, args, out, path=path: keep(path, m, out))
         for path, module in spiking_neurons(net).items()
     ]
     try:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from snnkit.errors import StreamError
 from snnkit.models import Backbone, create_model, list_models, list_neurons
-from snnkit.neurons import NEURONS
+from snnkit.neurons import NEURONS, NeuronFactory
 from snnkit.neurons.psn import ParallelNeuron
 from snnkit.sequence import Stateful, stream
 
@@ -29,6 +29,14 @@ every_pair = pytest.mark.parametrize(("model", "neuron"), PAIRS)
 def events(steps: int, batch: int, size: int = 16) -> Tensor:
     """Sparse counts, as event frames are."""
     return torch.poisson(0.3 * torch.ones(steps, batch, 2, size, size))
+
+
+def unsaturated(model: str, neuron: str) -> dict[str, float]:
+    """A scale for attention made for sparse spikes, where three large or dense outputs are multiplied."""
+    made = NeuronFactory(spec(neuron, 4))("mlp1", 4)
+    dense = made.spike_levels is None and not made.signed  # nowhere 0, near 1 with lateral coupling
+    counts = (made.spike_levels or 1) > 1
+    return {"scale": 0.125 / 64} if (counts or dense) and model.startswith("spikformer") else {}
 
 
 def spec(neuron: Any, steps: int) -> Any:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 from helpers import same_bits
-from model_settings import build, events, every_model, every_pair, spec, streams
+from model_settings import build, events, every_model, every_pair, spec, streams, unsaturated
 from torch import Tensor, nn
 
 from snnkit.errors import ConfigError, DTypeError, InputTypeError, ShapeError
 from snnkit.models import create_model
-from snnkit.neurons import NEURONS, NeuronFactory
+from snnkit.neurons import NEURONS
 
 # -- forward and backward --------------------------------------------------------------------------
 
@@ -37,10 +37,7 @@ def test_forward_and_backward(model: str, neuron: str, steps: int) -> None:
 @every_pair
 def test_every_parameter_learns(model: str, neuron: str) -> None:
     """No dead parameters: a gradient that is not zero everywhere (but for biases in front of a norm)."""
-    counts = (getattr(NeuronFactory(spec(neuron, 4))("mlp1", 4), "spike_levels", 1) or 1) > 1
-    # three counts up to D are multiplied: at the scale for binary spikes the attention saturates
-    settings = {"scale": 0.125 / 64} if counts and model.startswith("spikformer") else {}
-    net = build(model, neuron, **settings).train()
+    net = build(model, neuron, **unsaturated(model, neuron)).train()
     (net(events(4, 4)) * torch.randn(4, 10)).sum().backward()
     convs = {f"{name}.bias" for name, m in net.named_modules() if isinstance(m, nn.Conv2d)}
     dead = [n for n, p in net.named_parameters() if p.grad is None or not (n in convs or p.grad.any())]
@@ -58,7 +55,7 @@ def test_evaluation_shapes(model: str, neuron: str, batch: int, steps: int) -> N
 @every_pair
 def test_neurons_fire(model: str, neuron: str) -> None:
     """The networks these tests look at are alive: every neuron has an output that is not constant."""
-    net, outs = build(model, neuron, 8), {}
+    net, outs = build(model, neuron, 8, **unsaturated(model, neuron)), {}
     for name, module in net.named_modules():
         if type(module).__module__.startswith("snnkit.neurons"):
             module.register_forward_hook(lambda _, __, out, name=name: outs.update({name: out}))

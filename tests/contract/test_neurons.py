@@ -293,8 +293,10 @@ def test_outputs_are_the_declared_levels(name: str, settings: Settings) -> None:
     if neuron.spike_levels is None:
         assert not same_bits(out, out.round())
     else:
-        assert set(out.abs().unique().tolist()) <= set(range(neuron.spike_levels + 1))
-        assert out.max() == neuron.spike_levels, "an input this large reaches the highest level"
+        counts = (out / neuron.spike_unit).round()
+        assert same_bits(counts * neuron.spike_unit, out)
+        assert set(counts.abs().unique().tolist()) <= set(range(neuron.spike_levels + 1))
+        assert counts.max() == neuron.spike_levels, "an input this large reaches the highest level"
     assert (out < 0).any() == neuron.signed
 
 
