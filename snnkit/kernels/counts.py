@@ -11,8 +11,8 @@ from torch import Tensor
 from ..errors import BackendError
 from ..sequence import in_transform
 from . import native
-from .backend import backend
 from ._passes import backward, forward, own
+from .backend import backend
 from .reference import scan
 
 __all__ = ["counts"]

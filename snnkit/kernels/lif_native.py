@@ -30,8 +30,8 @@ from ..surrogate import (
     Triangle,
 )
 from . import native
-from .dynamics import LIFDynamics
 from ._passes import NOTHING, backward, forward, own
+from .dynamics import LIFDynamics
 
 __all__ = ["lif_native", "native_surrogate"]
 
