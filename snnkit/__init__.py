@@ -20,6 +20,7 @@ _HOME = {
     "Neuron": "neurons",
     "PerStep": "layers",
     "SnnkitError": "errors",
+    "StepEngine": "engine",
     "create_model": "models",
     "event_driven": "kernels",
     "keep_memory": "kernels",
@@ -40,6 +41,7 @@ __all__ = [
     "Neuron",
     "PerStep",
     "SnnkitError",
+    "StepEngine",
     "create_model",
     "data",
     "encoding",
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
         train,
     )
     from .data import Events
+    from .engine import StepEngine
     from .errors import SnnkitError
     from .kernels import event_driven, keep_memory, use_backend
     from .layers import PerStep

@@ -12,13 +12,33 @@ import torch
 import snnkit
 
 PACKAGES = ["kernels", "neurons", "layers", "models"]
-MODULES = ["errors", "registry", "sequence", "surrogate", "readout", "encoding", "losses", *PACKAGES]
+MODULES = [
+    "engine",
+    "errors",
+    "registry",
+    "sequence",
+    "surrogate",
+    "readout",
+    "encoding",
+    "losses",
+    *PACKAGES,
+]
 MODULES += [
     f"{package}.{info.name}"
     for package in PACKAGES
     for info in pkgutil.iter_modules([f"{snnkit.__path__[0]}/{package}"])
+    if info.name != "_native"  # the C library is no module of Python
 ]
-WITH_EXAMPLES = {"registry", "sequence", "neurons.lif", "layers.per_step", "models.registry"}
+WITH_EXAMPLES = {
+    "registry",
+    "sequence",
+    "neurons.lif",
+    "layers.per_step",
+    "models.registry",
+    "engine",
+    "kernels.backend",
+    "kernels.event_linear",
+}
 
 
 @pytest.mark.parametrize("name", MODULES)

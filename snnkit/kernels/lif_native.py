@@ -33,7 +33,7 @@ from . import native
 from ._passes import NOTHING, backward, forward, own
 from .dynamics import LIFDynamics
 
-__all__ = ["lif_native", "native_surrogate"]
+__all__ = ["lif_job", "lif_native", "native_surrogate"]
 
 Number = float | Tensor
 Scalars = Sequence[float]  # leak, threshold, v_rest, v_reset, reset amount, a and b of the surrogate
@@ -99,6 +99,15 @@ def lif_native(
         spikes, v = _LIFNative.apply(x, v0, tau, level, scalars, kinds)
         return spikes, v
     return _forward(x, v0, tau, level, scalars, kinds, keep=False)[:2]
+
+
+def lif_job(
+    step: torch.Size, leak: Number, threshold: Number, d: LIFDynamics
+) -> tuple[native.Job, list[Tensor]]:
+    """A job for steps of this shape without its tensors, and the parameters that it points to."""
+    learned = [a.detach() if isinstance(a, Tensor) else None for a in (leak, threshold)]
+    numbers = [math.nan if isinstance(a, Tensor) else float(a) for a in (leak, threshold)]
+    return _job(step, learned[0], learned[1], *_described(numbers[0], numbers[1], d))
 
 
 def _describe(leak: float, threshold: float, d: LIFDynamics) -> tuple[tuple[float, ...], tuple[int, ...]]:

@@ -37,7 +37,7 @@ def test_exact_positions():
     [
         ({"folds": 1}, "holdout.folds: got 1"),
         ({"folds": 2.0}, "holdout.folds: got 2.0"),
-        ({"fold": 5}, r"holdout.fold: got 5, expected an int in \[0, 5\)"),
+        ({"fold": 5}, r"holdout.fold: got 5, expected an int in \[0, 4\]"),
         ({"fold": -1}, "holdout.fold: got -1"),
         ({"fold": True}, "holdout.fold: got True"),
     ],

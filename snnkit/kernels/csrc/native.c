@@ -126,6 +126,24 @@ int32_t snn_has_openmp(void) {
 int32_t snn_forward(const snn_job *job) { return CALL(forward, job); }
 int32_t snn_backward(const snn_job *job) { return CALL(backward, job); }
 
+typedef struct { /* a linear layer and its neurons, one row */
+    int32_t inputs, outputs;
+    const float *columns, *bias; /* [inputs, outputs], [outputs] or null */
+    float *current;              /* [outputs]: what the linear layer gives, where the job reads */
+    int32_t *active;             /* scratch of inputs + 1 entries each */
+    float *values;
+    snn_job job; /* T = 1, N = outputs; v0 and v1 are the same state */
+} snn_stage;
+
+/* One step of a chain of layers: x [inputs of the first] -> job.out of the last. */
+void snn_step(const snn_stage *stages, int32_t count, const float *x) {
+    for (const snn_stage *s = stages; s < stages + count; s++) {
+        CALL(event_linear, 1, s->inputs, s->outputs, x, s->columns, s->bias, s->current, s->active, s->values, 1);
+        CALL(forward, &s->job);
+        x = s->job.out;
+    }
+}
+
 /* at and scale: scratch of rows * (inputs + 1) entries */
 void snn_event_linear(int64_t rows, int32_t inputs, int64_t outputs, const float *x, const float *w, const float *bias,
                       float *y, int32_t *at, float *scale, int32_t threads) {
