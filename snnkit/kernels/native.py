@@ -112,11 +112,14 @@ def unavailable(x: Tensor, *operands: Any) -> str | None:
     return missing()
 
 
-@torch.compiler.assume_constant_result
 def missing() -> str | None:
     """Why there is no library, None if there is one."""
     lib = library()
     return lib if isinstance(lib, str) else None
+
+
+# what torch.compiler.assume_constant_result does, whose import of the compiler takes a second
+missing._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def rows(x: Tensor) -> Tensor:
