@@ -32,7 +32,8 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks.neurons
+	for name in neurons open_neuromorphic streaming event_linear imports; do \
+		$(BIN)/python -m benchmarks.$$name || exit 1; done
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
@@ -49,7 +50,7 @@ $(VENV)/.torch:
 	$(BIN)/python -m pip freeze | grep '^torch==' > $(VENV)/constraints.txt
 	touch $@
 
-$(VENV)/.demo: pyproject.toml $(VENV)/.torch
+$(VENV)/.demo: pyproject.toml setup.py $(wildcard snnkit/kernels/csrc/*) $(VENV)/.torch
 	$(PIP) --editable ".[train]"
 	touch $@
 
