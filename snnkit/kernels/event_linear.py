@@ -48,7 +48,7 @@ def event_linear(
     y = torch.empty(len(rows), weight.shape[0])
     active = torch.empty(len(rows), x.shape[-1] + 1, dtype=torch.int32)
     values = torch.empty(active.shape)
-    threads = torch.get_num_threads() if len(rows) > 1 and rows.numel() >= native.THREADED else 1
+    threads = native.threads_for(rows.numel()) if len(rows) > 1 else 1
     lib.snn_event_linear(
         c.c_int64(len(rows)),
         c.c_int32(x.shape[-1]),

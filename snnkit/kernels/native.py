@@ -26,12 +26,13 @@ __all__ = [
     "rows",
     "run",
     "state",
+    "threads_for",
     "unavailable",
 ]
 
 ABI = 1
 EVERY = 16  # steps between the states that a long sequence keeps for its backward pass
-THREADED = 20_000  # neuron-steps below which one thread is faster
+SHARE = 65_536  # neuron-steps that are worth a thread of their own
 STATES, PARAMS = 2, 8
 ISA_NAMES = ("baseline", "AVX2", "AVX-512")
 
@@ -152,12 +153,17 @@ def fill(job: Job, x: Tensor, v0: Tensor) -> None:
     job.T, job.N, job.x, job.every = steps, neurons, x.data_ptr(), EVERY
     job.x_stride = 0 if steps and x.stride(0) == 0 else neurons
     job.x_bf16 = job.out_bf16 = x.dtype == torch.bfloat16
-    job.threads = torch.get_num_threads() if steps * neurons >= THREADED else 1
+    job.threads = threads_for(steps * neurons)
     job.stream_bytes = _stream_bytes()
     if neurons > 1 and not any(v0.stride()):  # the initial state: one value, expanded
         job.v0_value[0] = c.c_float.from_address(v0.data_ptr()).value
     elif neurons:
         job.v0[0] = v0.data_ptr()
+
+
+def threads_for(work: int) -> int:
+    """As many as torch may use, if each gets its share: waking one takes longer than a small layer."""
+    return max(1, min(torch.get_num_threads(), work // SHARE))
 
 
 def state(v: Tensor) -> Tensor:

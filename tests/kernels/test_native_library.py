@@ -55,7 +55,7 @@ def test_instruction_sets_agree(neuron: Neuron, level: int) -> None:
 
 
 @every_neuron
-@pytest.mark.parametrize("shape", [(3, 1, 40_003), (40, 2, 3001)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 1, 70_003), (40, 2, 3001)], ids=str)
 def test_threads_change_nothing(neuron: Neuron, shape: tuple[int, ...]) -> None:
     x = 1.5 * torch.randn(shape) + 0.4
     before, results = torch.get_num_threads(), []
