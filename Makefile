@@ -34,6 +34,7 @@ format: $(VENV)/.lint
 bench: $(VENV)/.test
 	for name in neurons open_neuromorphic streaming event_linear imports; do \
 		$(BIN)/python -m benchmarks.$$name || exit 1; done
+	$(BIN)/python -m benchmarks.report
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict

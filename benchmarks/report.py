@@ -1,0 +1,69 @@
+"""Write docs/benchmarks.md from the results of ``make bench``.
+
+python -m benchmarks.report
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .harness import RESULTS
+
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+TITLES = {
+    "neurons_kept_1": "LIF over a sequence, 1 thread, `snnkit.keep_memory()` for everybody",
+    "neurons_kept_2": "The same, 2 threads",
+    "neurons_stock_1": "LIF over a sequence, 1 thread, memory as the system hands it out",
+    "neurons_stock_2": "The same, 2 threads",
+    "open_neuromorphic_512_float32": "Linear(512, 512) + LIF, batch 16, T = 500, 1 thread",
+    "streaming": "Three layers Linear(n, n) + LIF, one step, batch 1, 1 thread; ours: `snnkit.StepEngine`",
+    "event_linear": "Linear layers on spikes: the dense product against gathered weights, 1 thread",
+    "imports": "Import on top of torch, and the first call of a neuron, in seconds",
+}
+FACTS = {"means": "Geometric means against spikingjelly", "memory_mb": "Peak memory in MB"}
+HEAD = """# Benchmarks
+
+Written by `make bench`, which runs all libraries in one process with their calls interleaved. A figure is
+the time of the peer divided by ours: median, and the range over the rounds. Equality of the spikes is checked
+before anything is timed, of the gradients too against spikingjelly. Small layers are mostly
+Python on both sides.
+"""
+
+
+def main() -> None:
+    parts, machine = [HEAD], ""
+    for name, title in TITLES.items():
+        path = RESULTS / f"{name}.json"
+        if not path.is_file():
+            continue
+        result = json.loads(path.read_text())
+        machine = ", ".join(f"{k} {v}" for k, v in result["environment"].items())
+        parts += [f"## {title}\n", _table(result["rows"])]
+        for fact in ("means", "memory_mb"):
+            if fact in result:
+                values = ", ".join(f"{k} {v:.1f}" for k, v in result[fact].items())
+                label = {"means": "Geometric means against spikingjelly", "memory_mb": "Peak memory in MB"}[
+                    fact
+                ]
+                parts.append(f"{label}: {values}.\n")
+    parts.insert(1, f"Machine and versions: {machine}.\n")
+    PAGE.write_text("\n".join(parts))
+    print(f"wrote {PAGE}")
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    head = list(rows[0])
+    lines = [head, ["---"] * len(head), *([_cell(row[key]) for key in head] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['median']:.1f} ({value['low']:.1f} to {value['high']:.1f})"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
