@@ -17,6 +17,7 @@ MODULES += [
     f"{package}.{info.name}"
     for package in PACKAGES
     for info in pkgutil.iter_modules([f"{snnkit.__path__[0]}/{package}"])
+    if info.name[0] != "_"  # private: no examples, and one needs triton
 ]
 WITH_EXAMPLES = {"registry", "sequence", "neurons.lif", "layers.per_step", "models.registry"}
 

@@ -7,7 +7,6 @@ torch``, so that both share one OpenMP runtime; nothing is loaded before a kerne
 from __future__ import annotations
 
 import ctypes as c
-import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._layout import EVERY, per_neuron
+
 __all__ = [
     "Job",
-    "backend_report",
     "fill",
     "isa",
-    "kept_shape",
     "library",
     "param",
-    "rows",
     "run",
-    "state",
     "unavailable",
 ]
 
 ABI = 1
-EVERY = 16  # steps between the states that a long sequence keeps for its backward pass
 THREADED = 20_000  # neuron-steps below which one thread is faster
 STATES, PARAMS = 2, 8
 ISA_NAMES = ("baseline", "AVX2", "AVX-512")
@@ -90,17 +86,6 @@ def isa(wanted: int = -1) -> str:
     return "" if isinstance(lib, str) else ISA_NAMES[lib.snn_isa(wanted)]
 
 
-def backend_report() -> str:
-    """What "auto" takes on this machine, and why."""
-    lib = library()
-    if isinstance(lib, str):
-        return f"auto: eager on the CPU, because {lib}"
-    threads = (
-        f"{torch.get_num_threads()} threads" if lib.snn_has_openmp() else "one thread, built without OpenMP"
-    )
-    return f"auto: native on CPU tensors in float32 and bfloat16 ({isa()}, {threads}), else eager"
-
-
 def unavailable(x: Tensor, *operands: Any) -> str | None:
     """Why the library cannot take these tensors, None if it can."""
     if x.device.type != "cpu":
@@ -119,31 +104,15 @@ def missing() -> str | None:
     return lib if isinstance(lib, str) else None
 
 
-def rows(x: Tensor) -> Tensor:
-    """``x`` with every step contiguous; a sequence that repeats one step (stride 0) stays a view."""
-    if x.is_contiguous() or (x.stride(0) == 0 and x[0].is_contiguous()):
-        return x
-    return x.contiguous()
-
-
 def param(value: Tensor, step: torch.Size, keep: list[Tensor]) -> Param:
     """A float32 tensor that broadcasts against a step of that shape; ``keep`` keeps it alive."""
-    value = value.detach()
-    wide = [size for size in value.shape if size > 1]
-    if value.numel() == 1:
-        period, inner = 1, max(math.prod(step), 1)
-    elif len(wide) == 1 and value.ndim <= len(step):
-        axis = len(step) - value.ndim + next(i for i, size in enumerate(value.shape) if size > 1)
-        period, inner = wide[0], math.prod(step[axis + 1 :])
-    else:
-        value = value.expand(step)
-        period, inner = max(value.numel(), 1), 1
-    keep.append(value.contiguous())
-    return Param(keep[-1].data_ptr(), period, inner, 0.0)
+    data, period, inner = per_neuron(value, step)
+    keep.append(data)
+    return Param(data.data_ptr(), period, inner, 0.0)
 
 
 def fill(job: Job, x: Tensor, v0: Tensor) -> None:
-    """Sizes, types, threads, input ``x [T, *]`` (from :func:`rows`) and first state (from :func:`state`)."""
+    """Sizes, types, threads, input ``x [T, *]`` in rows, and first state."""
     steps = x.shape[0]
     neurons = x.numel() // steps if steps else 0
     job.T, job.N, job.x, job.every = steps, neurons, x.data_ptr(), EVERY
@@ -155,16 +124,6 @@ def fill(job: Job, x: Tensor, v0: Tensor) -> None:
         job.v0_value[0] = c.c_float.from_address(v0.data_ptr()).value
     elif neurons:
         job.v0[0] = v0.data_ptr()
-
-
-def state(v: Tensor) -> Tensor:
-    """``v`` contiguous, unless it is one value expanded."""
-    return v if not any(v.stride()) else v.contiguous()
-
-
-def kept_shape(x: Tensor) -> tuple[int, ...]:
-    """Shape of the states that are kept for the backward pass of ``x``."""
-    return max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
 
 
 def run(what: str, work: Job) -> None:
