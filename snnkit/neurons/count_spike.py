@@ -45,7 +45,7 @@ class CountSpike(Neuron):
             sign for each event.
 
     Equation:
-        ``V = mean|x| / k; n = clip(round(x/V), -n_max, n_max); out = n V``
+        ``V = mean(abs(x)) / k; n = clip(round(x/V), -n_max, n_max); out = n V``
     Shape:
         ``x [T, B, *]`` float -> counts times V, same shape and dtype.
     State:
