@@ -12,7 +12,7 @@ PEERS_NEED := loguru scipy tqdm packaging requests h5py
 
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: demo test test-slow lint bench docs format clean
+.PHONY: demo test test-slow test-triton lint bench docs format clean
 demo: $(VENV)/.demo
 	$(BIN)/snnkit demo $(if $(RESUME),--resume)
 
@@ -21,6 +21,10 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	OMP_NUM_THREADS=1 SNNKIT_ORACLES=required $(BIN)/python -m pytest -n auto -m "slow or not slow"
+
+# the CUDA kernels, in Triton's interpreter on the CPU; where a GPU is, `make test` runs them on it
+test-triton: $(VENV)/.triton
+	OMP_NUM_THREADS=1 TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels/test_triton_lif.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
@@ -59,6 +63,11 @@ $(VENV)/.demo: pyproject.toml setup.py $(wildcard snnkit/kernels/csrc/*) $(VENV)
 $(VENV)/.test: pyproject.toml $(VENV)/.demo
 	$(PIP) --group test $(PEERS_NEED)
 	$(PIP) --no-deps $(PEERS)
+	touch $@
+
+# a torch for CUDA already has the triton it fits
+$(VENV)/.triton: pyproject.toml $(VENV)/.test
+	$(BIN)/python -c 'import triton' 2>/dev/null || $(PIP) --group triton
 	touch $@
 
 $(VENV)/.lint: pyproject.toml $(VENV)/.demo

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from .errors import BackendError, DTypeError, InputTypeError, ShapeError, quote
 from .kernels import library
-from .kernels.lif_native import lif_job, native_surrogate
+from .kernels._lif_op import formula
+from .kernels.lif_native import lif_job
 from .kernels.native import Job
 from .neurons import LIF
 
@@ -79,7 +80,7 @@ class StepEngine:
                 f"StepEngine: got weights in {linear.weight.dtype} on {linear.weight.device}, expected "
                 "torch.float32 on cpu. Use net.float().cpu()."
             )
-        if native_surrogate(neuron.dynamics.surrogate) is None:
+        if formula(neuron.dynamics.surrogate) is None:
             raise BackendError(f"StepEngine: no formula for {neuron.dynamics.surrogate}.")
         n, k = linear.weight.shape
         columns = linear.weight.detach().t().contiguous()

@@ -27,7 +27,7 @@ MODULES += [
     f"{package}.{info.name}"
     for package in PACKAGES
     for info in pkgutil.iter_modules([f"{snnkit.__path__[0]}/{package}"])
-    if info.name != "_native"  # the C library is no module of Python
+    if info.name[0] != "_"  # private: no examples, and one needs triton
 ]
 WITH_EXAMPLES = {
     "registry",

@@ -8,8 +8,10 @@ from .lif import lif
 from .lif_eager import lif_eager
 from .lif_native import lif_native
 from .memory import keep_memory
-from .native import backend_report, isa, library
+from .native import isa, library
 from .reference import scan
+from .report import backend_report
+from .triton_lif import lif_triton
 
 __all__ = [
     "BACKENDS",
@@ -25,6 +27,7 @@ __all__ = [
     "lif",
     "lif_eager",
     "lif_native",
+    "lif_triton",
     "scan",
     "use_backend",
 ]

@@ -9,24 +9,23 @@ import torch
 from torch import Tensor
 
 from . import native
+from ._layout import EVERY, NOTHING, kept_shape, rows, state
 from .native import Job
 
-__all__ = ["NOTHING", "backward", "forward", "own"]
-
-NOTHING = torch.empty(0)  # in place of a result that is not wanted
+__all__ = ["backward", "forward"]
 
 
 def forward(job: Job, x: Tensor, v0: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Output ``[T, *]`` in the dtype of ``x``, final state, and the states that ``keep`` asks for."""
-    x, v0 = native.rows(x), native.state(v0)
+    x, v0 = rows(x), state(v0)
     out = torch.empty(x.shape, dtype=x.dtype)
     if not x.shape[0]:
         return out, v0.clone(), NOTHING
     v, kept = torch.empty(v0.shape), NOTHING
     native.fill(job, x, v0)
     job.out, job.v1[0] = out.data_ptr(), v.data_ptr()
-    if keep and x.shape[0] > native.EVERY:
-        kept = torch.empty(native.kept_shape(x))
+    if keep and x.shape[0] > EVERY:
+        kept = torch.empty(kept_shape(x))
         job.kept[0] = kept.data_ptr()
     native.run("forward", job)
     return out, v, kept
@@ -44,7 +43,7 @@ def backward(
     learn: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of input and first state, and with ``learn`` the two parameter sums ``[2, *]``."""
-    x, v0 = native.rows(x), native.state(v0)
+    x, v0 = rows(x), state(v0)
     g_out = torch.zeros(x.shape, dtype=x.dtype) if g_out is None else g_out.contiguous()
     g_x, g_v0 = torch.empty(x.shape, dtype=x.dtype), torch.empty(v0.shape) if of_v0 else NOTHING
     sums = torch.zeros(2, *v0.shape) if learn else NOTHING
@@ -66,11 +65,3 @@ def backward(
         job.g_param[0], job.g_param[1] = sums[0].data_ptr(), sums[1].data_ptr()
     native.run("backward", job)
     return g_x, g_v0, sums
-
-
-def own(outputs: tuple[Tensor, ...], x: Tensor) -> tuple[Tensor, ...]:
-    """Outputs of a registered operation on ``x``: tensors of its own, with the declared shapes."""
-    return tuple(
-        torch.empty(native.kept_shape(x) if i == 2 else 0) if out is NOTHING else out
-        for i, out in enumerate(outputs)
-    )

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..errors import BackendError
 from ..sequence import in_transform
 from . import native
-from ._passes import backward, forward, own
+from ._layout import kept_shape, own
+from ._passes import backward, forward
 from .backend import backend
 from .reference import scan
 
@@ -92,7 +93,7 @@ _ops.define(
 
 
 def _forward_shapes(x: Tensor, v0: Tensor, numbers: Any, detach: bool) -> tuple[Tensor, Tensor, Tensor]:
-    return x.new_empty(x.shape), v0.new_empty(v0.shape), v0.new_empty(native.kept_shape(x))
+    return x.new_empty(x.shape), v0.new_empty(v0.shape), v0.new_empty(kept_shape(x))
 
 
 def _setup(ctx: Any, inputs: Any, output: Any) -> None:

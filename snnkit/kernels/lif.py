@@ -11,15 +11,15 @@ from torch import Tensor
 from ..errors import BackendError
 from ..sequence import in_transform
 from . import native
+from ._lif_op import Number, formula
 from .backend import backend
 from .dynamics import LIFDynamics
 from .lif_eager import lif_eager
-from .lif_native import lif_native, native_surrogate
+from .lif_native import lif_native
 from .reference import scan
+from .triton_lif import lif_triton, triton_unavailable
 
 __all__ = ["lif"]
-
-Number = float | Tensor
 
 
 def lif(
@@ -45,13 +45,16 @@ def lif(
     First-order gradients only, except by the reference backend.
     """
     name = backend()
-    reason = _not_native(x, v0, leak, threshold, d) if name in ("auto", "native") else ""
-    if name == "native" and reason is not None:
-        raise BackendError(f'backend "native" cannot run LIF here: {reason}. Use backend "auto" or "eager".')
-    if name == "triton":
-        raise BackendError('backend "triton" cannot run LIF here: it is not available yet. Use "auto".')
-    if reason is None:
-        return lif_native(x, v0, leak, threshold, d)
+    if name == "native" or (name == "auto" and not x.is_cuda):
+        reason = _not_fused(d) or native.unavailable(x, v0, leak, threshold)
+        if reason is None:
+            return lif_native(x, v0, leak, threshold, d)
+    elif name == "triton" or name == "auto":
+        reason = _not_fused(d) or triton_unavailable(x, v0, leak, threshold)
+        if reason is None:
+            return lif_triton(x, v0, leak, threshold, d)
+    if name in ("native", "triton"):
+        raise BackendError(f'backend "{name}" cannot run LIF here: {reason}. Use backend "auto" or "eager".')
     wide = x.to(v0.dtype)
     plain = torch.compiler.is_compiling() or in_transform()  # these need functional operations
     if name == "reference" or (plain and name == "auto"):
@@ -65,10 +68,10 @@ def lif(
     return spikes.to(x.dtype), v
 
 
-def _not_native(x: Tensor, v0: Tensor, leak: Number, threshold: Number, d: LIFDynamics) -> str | None:
-    """Why the C library cannot run this; None if it can."""
+def _not_fused(d: LIFDynamics) -> str | None:
+    """Why neither the C library nor Triton can run this; None if the tensors decide."""
     if not torch.compiler.is_compiling() and in_transform():
         return "transforms of torch.func need plain operations"
-    if native_surrogate(d.surrogate) is None:
+    if formula(d.surrogate) is None:
         return f"it has no formula for {d.surrogate}"
-    return native.unavailable(x, v0, leak, threshold)
+    return None

@@ -7,7 +7,6 @@ torch``, so that both share one OpenMP runtime; nothing is loaded before a kerne
 from __future__ import annotations
 
 import ctypes as c
-import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._layout import EVERY, constant_in_graphs, per_neuron
+
 __all__ = [
     "Job",
-    "backend_report",
     "fill",
     "isa",
-    "kept_shape",
     "library",
     "param",
-    "rows",
     "run",
-    "state",
     "threads_for",
     "unavailable",
 ]
 
 ABI = 1
-EVERY = 16  # steps between the states that a long sequence keeps for its backward pass
 SHARE = 65_536  # neuron-steps that are worth a thread of their own
 STATES, PARAMS = 2, 8
 ISA_NAMES = ("baseline", "AVX2", "AVX-512")
@@ -91,17 +87,6 @@ def isa(wanted: int = -1) -> str:
     return "" if isinstance(lib, str) else ISA_NAMES[lib.snn_isa(wanted)]
 
 
-def backend_report() -> str:
-    """What "auto" takes on this machine, and why."""
-    lib = library()
-    if isinstance(lib, str):
-        return f"auto: eager on the CPU, because {lib}"
-    threads = (
-        f"{torch.get_num_threads()} threads" if lib.snn_has_openmp() else "one thread, built without OpenMP"
-    )
-    return f"auto: native on CPU tensors in float32 and bfloat16 ({isa()}, {threads}), else eager"
-
-
 def unavailable(x: Tensor, *operands: Any) -> str | None:
     """Why the library cannot take these tensors, None if it can."""
     if x.device.type != "cpu":
@@ -113,41 +98,22 @@ def unavailable(x: Tensor, *operands: Any) -> str | None:
     return missing()
 
 
+@constant_in_graphs
 def missing() -> str | None:
     """Why there is no library, None if there is one."""
     lib = library()
     return lib if isinstance(lib, str) else None
 
 
-# what torch.compiler.assume_constant_result does, whose import of the compiler takes a second
-missing._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-def rows(x: Tensor) -> Tensor:
-    """``x`` with every step contiguous; a sequence that repeats one step (stride 0) stays a view."""
-    if x.is_contiguous() or (x.stride(0) == 0 and x[0].is_contiguous()):
-        return x
-    return x.contiguous()
-
-
 def param(value: Tensor, step: torch.Size, keep: list[Tensor]) -> Param:
     """A float32 tensor that broadcasts against a step of that shape; ``keep`` keeps it alive."""
-    value = value.detach()
-    wide = [size for size in value.shape if size > 1]
-    if value.numel() == 1:
-        period, inner = 1, max(math.prod(step), 1)
-    elif len(wide) == 1 and value.ndim <= len(step):
-        axis = len(step) - value.ndim + next(i for i, size in enumerate(value.shape) if size > 1)
-        period, inner = wide[0], math.prod(step[axis + 1 :])
-    else:
-        value = value.expand(step)
-        period, inner = max(value.numel(), 1), 1
-    keep.append(value.contiguous())
-    return Param(keep[-1].data_ptr(), period, inner, 0.0)
+    data, period, inner = per_neuron(value, step)
+    keep.append(data)
+    return Param(data.data_ptr(), period, inner, 0.0)
 
 
 def fill(job: Job, x: Tensor, v0: Tensor) -> None:
-    """Sizes, types, threads, input ``x [T, *]`` (from :func:`rows`) and first state (from :func:`state`)."""
+    """Sizes, types, threads, input ``x [T, *]`` in rows, and first state."""
     steps = x.shape[0]
     neurons = x.numel() // steps if steps else 0
     job.T, job.N, job.x, job.every = steps, neurons, x.data_ptr(), EVERY
@@ -164,16 +130,6 @@ def fill(job: Job, x: Tensor, v0: Tensor) -> None:
 def threads_for(work: int) -> int:
     """As many as torch may use, if each gets its share: waking one takes longer than a small layer."""
     return max(1, min(torch.get_num_threads(), work // SHARE))
-
-
-def state(v: Tensor) -> Tensor:
-    """``v`` contiguous, unless it is one value expanded."""
-    return v if not any(v.stride()) else v.contiguous()
-
-
-def kept_shape(x: Tensor) -> tuple[int, ...]:
-    """Shape of the states that are kept for the backward pass of ``x``."""
-    return max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
 
 
 def run(what: str, work: Job) -> None:

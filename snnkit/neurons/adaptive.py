@@ -53,6 +53,8 @@ class AdaptiveLIF(Membrane):
         channels: one learned value per channel (axis 2 of ``[T, B, C, ...]``) instead of one per layer.
         surrogate: name or :class:`snnkit.surrogate.Surrogate`.
 
+    Equation:
+        ``h = beta v + x; s = h >= threshold + beta_a b; b = rho b + (1 - rho) s; v = h - s threshold``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
     State:
@@ -62,7 +64,7 @@ class AdaptiveLIF(Membrane):
         ShapeError: axis 2 of the input is not ``channels``.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        Bellec et al. 2018, arXiv 1803.09574. Recalled, not read again: the paper scales the input by
+        Bellec et al. 2018, arXiv 1803.09574; recalled, not read again: the paper scales the input by
         ``1 - beta`` (here the layer in front does), its spikes have no refractory time here, and its
         published beta is ``exp(-1/20)`` at 1 ms (default here 0.5, as LIF's tau = 2). norse 1.1 ``lsnn``
         keeps the whole threshold, ``threshold + beta_a b``, and decays it before testing it: with

@@ -44,6 +44,8 @@ class CLIF(Membrane):
         fire_at_equal: ``h == threshold`` fires.
         surrogate: name or :class:`snnkit.surrogate.Surrogate`; published: "rectangle" of width 1.
 
+    Equation:
+        ``h = (1 - 1/tau) v + x; m = m sigmoid(h/tau) + s; v = h - s (threshold + sigmoid(m))``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
     State:

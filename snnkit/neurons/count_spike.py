@@ -44,6 +44,8 @@ class CountSpike(Neuron):
         twos_complement: with "bitwise", negative counts in two's complement, one step more, in place of a
             sign for each event.
 
+    Equation:
+        ``V = mean(abs(x)) / k; n = clip(round(x/V), -n_max, n_max); out = n V``
     Shape:
         ``x [T, B, *]`` float -> counts times V, same shape and dtype.
     State:
@@ -52,7 +54,7 @@ class CountSpike(Neuron):
         ConfigError: a value out of range. ShapeError: no such axis.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        SpikingBrain, arXiv 2509.05276, and its public code, which has no training gradient and no bound:
+        SpikingBrain, arXiv 2509.05276; its public code has no training gradient and no bound:
         the straight-through gradient, ``n_max`` and ``unit`` are ours, and so is ``dim`` (there always the
         last axis). With a V per token ``spike_levels`` is None: a linear layer behind it adds integers but
         multiplies each sum by V, while its energy is counted as of real inputs; a fixed ``unit`` with

@@ -47,6 +47,8 @@ class DeltaActivation(Neuron):
         levels: D, the largest change of one step, in 1..255; also ``spike_levels``. 1: delta modulation,
             one spike up or down.
 
+    Equation:
+        ``n = clip(round(x/step_size) - q, -D, D); q = q + n; out = step_size n``
     Shape:
         ``x [T, B, *]`` float -> ``step_size`` times changes in {-D, ..., D}, same shape and dtype. The sum of
         ``out.abs()``, divided by ``step_size``, is what sparsity costs: its mean is the usual penalty.
@@ -55,8 +57,8 @@ class DeltaActivation(Neuron):
     Raises:
         ConfigError: a value out of range; and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        delta activation layer, arXiv 2107.07305, of which we know the abstract: the equations are inferred
-        from it. The bound D and sending the rest later are ours.
+        delta activation layer, arXiv 2107.07305; of it we know the abstract, from which the equations are
+        inferred. The bound D and sending the rest later are ours.
     """
 
     State = DeltaState

@@ -54,6 +54,8 @@ class GLIF(Neuron):
         channels: values per channel (axis 2 of ``[T, B, C, ...]``) instead of one per layer.
         surrogate: name or :class:`snnkit.surrogate.Surrogate`.
 
+    Equation:
+        ``h = (1 - a (1-tau)) v (1 - c s) - (1-a) l - (1-c) r s + (1 - b (1-g[t])) x; v = h``
     Shape:
         ``x [t, B, *]`` float, at most T steps in all -> spikes in {0, 1}, same shape and dtype.
     State:
@@ -64,7 +66,7 @@ class GLIF(Neuron):
         ShapeError: more than T steps; axis 2 of the input is not ``channels``.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        Yao et al. 2022, arXiv 2210.13768, as in spikingjelly 2.0 ``GatedLIFNode`` (which takes 4-D steps
+        Yao et al. 2022, arXiv 2210.13768; as in spikingjelly 2.0 ``GatedLIFNode`` (which takes 4-D steps
         only, and has the surrogate sigmoid). The logits of the gates start uniform in +-0.1.
     """
 

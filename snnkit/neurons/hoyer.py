@@ -62,6 +62,8 @@ class HoyerSpike(Neuron):
         extremum: buffer E_run, scalar or ``[C]``; 1 before the first batch, an ordinary threshold neuron.
         initialised: buffer, whether a batch in training has set ``extremum``. Both are in the state_dict.
 
+    Equation:
+        ``z = x/v; c = clip(z, 0, 1); s = z >= sum c^2 / sum c``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype. E is taken over T, B and the
         remaining axes together; the paper has T = 1.
@@ -73,7 +75,7 @@ class HoyerSpike(Neuron):
         ShapeError: axis 2 of the input is not ``channels``.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        Datta et al. 2022, arXiv 2212.10170, and its public code, which has |v| for a positive v, lets
+        Datta et al. 2022, arXiv 2212.10170; its public code has |v| for a positive v, lets
         E_run start at 0 (biased low for about 20 batches, and everything fires if evaluated before) and
         gives NaN for a silent tensor. :func:`snnkit.losses.hoyer_regularizer` is the other half of the
         method; NaN in a batch passes into E_run.

@@ -78,6 +78,8 @@ class IELIF(Neuron):
         detach_reset: no gradient through the counts in the reset of a membrane. Without it the gradient
             through time vanishes inside the window, because there ``dv/dh = 1 - 1 = 0``.
 
+    Equation:
+        ``h = x (with tau: h = (1 - 1/tau) v + x); n = round(clip(h/step, 0, D)); v = h - step n``
     Shape:
         ``x [T, B, *]`` float -> ``spike_unit`` times counts in {0, ..., D}, same shape and dtype.
     State:
@@ -85,7 +87,7 @@ class IELIF(Neuron):
     Raises:
         ConfigError: a value out of range; and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        QSD-Transformer, arXiv 2501.13492, and its public code (tau None, D = 4, "pre", half up; its
+        QSD-Transformer, arXiv 2501.13492; its public code has tau None, D = 4, "pre", half up (its
         attention divides by 2 instead of D: fold that into the scale of the product). "post" with
         ``round="half_even"`` is that of Spike-driven Transformer V3, but for its gradient at the two
         boundaries. The membrane is that of I-LIF, arXiv 2407.20708; the learned scale is LSQ, arXiv

@@ -46,12 +46,16 @@ class ILIF(Neuron):
             vanishes inside the window, because there ``dv/dh = 1 - 1 = 0``; hence the default True, while
             the published code has False.
 
+    Equation:
+        ``h = (1 - 1/tau) v + x; n = round(clip(h/threshold, 0, D)); v = h - n threshold``
     Shape:
         ``x [T, B, *]`` float -> counts in {0, ..., D}, same shape and dtype.
     State:
         ``v [B, *]``, starts at 0, at least float32.
     Raises:
         ConfigError: a value out of range; and those of :class:`snnkit.neurons.Neuron`.
+    Reference:
+        Luo et al. 2024, SpikeYOLO, arXiv 2407.20708; inference as in the module docstring.
     """
 
     State = ILIFState

@@ -30,6 +30,8 @@ class LeakyIntegrator(Neuron):
         tau: time constant in steps, >= 1 (1: the output is the input).
         decay_input: True ``v + (x - v)/tau``, False ``v - v/tau + x``.
 
+    Equation:
+        ``v = v + (x - v)/tau; out = v``
     Shape:
         ``x [T, B, *]`` float -> potentials of the same shape and dtype.
     State:
@@ -37,7 +39,7 @@ class LeakyIntegrator(Neuron):
     Raises:
         ConfigError: tau < 1 or not finite; and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        equals spikingjelly 2.0 ``NonSpikingLIFNode`` with ``v_reset=None``.
+        spikingjelly 2.0 ``NonSpikingLIFNode``; equal with ``v_reset=None``.
     """
 
     State = IntegratorState

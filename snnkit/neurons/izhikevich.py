@@ -63,6 +63,9 @@ class Izhikevich(Neuron):
             :class:`snnkit.surrogate.Surrogate`, or None: no gradient through spikes (reservoirs).
         detach_reset: no gradient through the spike in the reset.
 
+    Equation:
+        ``v' = v + dt (0.04 v^2 + 5 v + 140 - u + I); u' = u + dt a (b v - u); s = v' >= 30;
+        v = (1-s) v' + s c; u = u' + s d``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
     State:
@@ -72,7 +75,7 @@ class Izhikevich(Neuron):
         ShapeError: axis 2 of the input is not the number of values.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        Izhikevich 2003, IEEE Trans. Neural Networks 14(6), with explicit Euler (its script takes two half
+        Izhikevich 2003, IEEE Trans. Neural Networks 14(6); with explicit Euler (its script takes two half
         steps for v and one whole step for u). Ours: ``v'`` is kept in ``[-62.5 - 25/dt, 30]``. Beyond
         the upper end the neuron fires anyway; below the lower one an Euler step of the parabola overshoots
         and would end in a spike, so there inhibition saturates. All values and gradients stay finite.

@@ -45,6 +45,9 @@ class DimensionlessIzhikevich(Membrane):
         threshold, reset, v_reset, detach_reset, fire_at_equal, surrogate: as in
             :class:`snnkit.neurons.LIF`.
 
+    Equation:
+        ``h = v + (x + a0 (v - v_rest)(v - v_c) - w)/tau; s = h >= threshold;
+        w = w + (a (h - v_rest) - w)/tau_w + b s; v = (1-s) h + s v_reset``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
     State:
@@ -52,7 +55,7 @@ class DimensionlessIzhikevich(Membrane):
     Raises:
         ConfigError: a value out of range; and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        spikingjelly 2.0 ``IzhikevichNode``: the same spikes in float64. Ours: ``h`` is kept within
+        spikingjelly 2.0 ``IzhikevichNode``; the same spikes in float64. Ours: ``h`` is kept within
         +-10^4, so that its square cannot overflow. Below about ``(v_rest + v_c)/2 - tau/a0`` a step of the
         parabola overshoots, and strong inhibition ends in a spike, here as there.
     """

@@ -49,6 +49,8 @@ class KLIF(Membrane):
         channels: one slope per channel (axis 2 of ``[T, B, C, ...]``) instead of one per layer.
         surrogate: name or :class:`snnkit.surrogate.Surrogate`.
 
+    Equation:
+        ``f = relu(k (v + (x - (v - v_reset))/tau)); s = f >= threshold; v = (1-s) f + s v_reset``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
     State:

@@ -104,6 +104,8 @@ class LIF(LibraryPresets, Neuron):
         channels: one learned value per channel (axis 2 of ``[T, B, C, ...]``) instead of one per layer.
         surrogate: name or :class:`snnkit.surrogate.Surrogate`.
 
+    Equation:
+        ``h = v + (x - (v - v_rest))/tau; s = h >= threshold; v = (1-s) h + s v_reset``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
     State:
@@ -113,7 +115,7 @@ class LIF(LibraryPresets, Neuron):
         ShapeError: axis 2 of the input is not ``channels``.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        presets reproduce spikingjelly 2.0, snntorch 1.0 and norse 1.1 bit for bit.
+        spikingjelly 2.0, snntorch 1.0 and norse 1.1; the presets reproduce them bit for bit.
 
     Example:
         >>> spikes = snnkit.LIF(tau=2.0)(torch.full((3, 1, 1), 1.5))
@@ -270,7 +272,11 @@ class LIF(LibraryPresets, Neuron):
 
 @NEURONS.register("if")
 class IF(LIF):
-    """Integrate-and-fire: ``h = v + x``, no leak. Arguments, state and errors as :class:`LIF`."""
+    """Integrate-and-fire, no leak. Arguments, state, errors and reference as :class:`LIF`.
+
+    Equation:
+        ``h = v + x; s = h >= threshold; v = (1-s) h + s v_reset``
+    """
 
     spikingjelly = snntorch = norse_box = None  # type: ignore[assignment]  # those presets have a leak
 

@@ -47,6 +47,8 @@ class MaskedPSN(ParallelNeuron):
         weight, bias: as :class:`PSN`. lambda_: a buffer, part of the ``state_dict``; see ``set_lambda``.
         causal: True while ``lambda_`` is 1, so only then it streams and has a single ``step``.
 
+    Equation:
+        ``s[t] = b[t] + sum_j (W o (l M_k + (1 - l)))[t, j] x[j] >= 0``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype. While causal also shorter
         sequences, and chunks of up to T steps in all.

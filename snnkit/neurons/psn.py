@@ -72,6 +72,8 @@ class PSN(ParallelNeuron):
         weight: ``[T, T]``, uniform in +-1/sqrt(T) at first; row t weighs the inputs of step t.
         bias: ``[T]``, -1 at first: the threshold is ``-bias``.
 
+    Equation:
+        ``s[t] = b[t] + sum_j W[t, j] x[j] >= 0``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
     State:
@@ -137,6 +139,8 @@ class SlidingPSN(ParallelNeuron):
     Attributes:
         weight: ``[k]``, oldest input first. bias: scalar, -1 at first.
 
+    Equation:
+        ``s[t] = b + sum_i w[i] x[t-k+1+i] >= 0``
     Shape:
         ``x [T, B, *]`` float, any T -> spikes in {0, 1}, same shape and dtype.
     State:

@@ -59,6 +59,8 @@ class RecurrentLIF(Membrane):
         learn_beta: ``beta = sigmoid(w)`` with a learned w per channel.
         surrogate: name or :class:`snnkit.surrogate.Surrogate`.
 
+    Equation:
+        ``h = beta v + x + W s + bias; s = h >= threshold; v = h - s threshold``
     Shape:
         ``x [T, B, C, *]`` float -> spikes in {0, 1}, same shape and dtype. As behind any linear layer, the
         last bit of the current ``W s`` may depend on the batch size (measured for ``[T, B, C]``, C >= 8).
@@ -69,10 +71,9 @@ class RecurrentLIF(Membrane):
         ShapeError: axis 2 of the input is not ``channels``; "conv" without an image.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        the recurrent form of snntorch ``RLeaky`` and norse ``LIFRecurrent`` without their synaptic
-        current; norse always removes the self-connections. The initial weights are our choice:
-        orthogonal with gain 0.5 (of "diag": +0.5 or -0.5 by chance), so that the recurrence neither
-        silences nor saturates the layer.
+        snntorch ``RLeaky`` and norse ``LIFRecurrent``; without their synaptic current. norse always removes
+        the self-connections. The initial weights are our choice: orthogonal with gain 0.5 (of "diag": +0.5
+        or -0.5 by chance), so that the recurrence neither silences nor saturates the layer.
     """
 
     State = RecurrentState

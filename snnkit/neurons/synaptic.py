@@ -49,6 +49,8 @@ class SynapticLIF(Membrane):
         channels: one learned value per channel (axis 2 of ``[T, B, C, ...]``) instead of one per layer.
         surrogate: name or :class:`snnkit.surrogate.Surrogate`.
 
+    Equation:
+        ``i = alpha i + x; h = beta v + i; s = h >= threshold; v = h - s threshold``
     Shape:
         ``x [T, B, *]`` float -> spikes in {0, 1}, same shape and dtype.
     State:
@@ -58,7 +60,7 @@ class SynapticLIF(Membrane):
         ShapeError: axis 2 of the input is not ``channels``.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        spikingjelly 2.0 ``CUBALIFNode(c_decay=alpha, v_decay=beta)``, bit for bit; snntorch 1.0 ``Synaptic``
+        spikingjelly 2.0 ``CUBALIFNode(c_decay=alpha, v_decay=beta)``; bit for bit; snntorch 1.0 ``Synaptic``
         with ``reset_delay=False`` and "zero" (hard, ``v_reset=0``) or with "none", both with
         ``fire_at_equal=False``. snntorch's delayed resets are other dynamics: "zero" also drops the input
         of the step after a spike, "subtract" takes the threshold one step later. A learned decay is

@@ -38,6 +38,8 @@ class UltraLIF(UltraNeuron):
             published: a tau above 1 lets the membrane grow.
         eps, learn_eps, eps_min, eps_max, theta, spike_scale, output: see :class:`UltraNeuron`.
 
+    Equation:
+        ``U = LSE(v + log tau, x); s = sigmoid((U - theta)/eps); v = U (1-s)``
     Shape:
         ``x [T, B, *]`` float -> real numbers in (0, 1), or spikes in {0, 1}; same shape and dtype.
     State:
@@ -45,7 +47,7 @@ class UltraLIF(UltraNeuron):
     Raises:
         ConfigError: a value out of range; and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        UltraLIF, arXiv 2602.11206, and its public code, in which the output is always soft: what is
+        UltraLIF, arXiv 2602.11206; in its public code the output is always soft: what is
         published as a spike rate is a mean analog activation, and layers behind it multiply. The hard
         outputs, ``tau_max`` and gradients at the bounds of eps (the code clamps, so that eps stays there)
         are ours. Infinite input gives NaN.

@@ -45,6 +45,8 @@ class UltraDLIF(UltraNeuron):
             and "periodic", both are the other channel, which counts twice.
         eps, learn_eps, eps_min, eps_max, theta, spike_scale, output: see :class:`UltraNeuron`.
 
+    Equation:
+        ``U_i = LSE(tau v_j + x_j over neighbours j); s = sigmoid((U - theta)/eps); v = U (1-s)``
     Shape:
         ``x [T, B, C, *]`` float -> real numbers in (0, 1), or spikes in {0, 1}; same shape and dtype.
     State:
@@ -53,7 +55,7 @@ class UltraDLIF(UltraNeuron):
         ConfigError: a value out of range. ShapeError: no channel axis.
         and those of :class:`snnkit.neurons.Neuron`.
     Reference:
-        UltraLIF, arXiv 2602.11206. Its training script has the first form, its text the second; which one
+        UltraLIF, arXiv 2602.11206; its training script has the first form, its text the second; which one
         the published tables have is not known. In its code the learned tau starts at sigmoid(0.9) = 0.71;
         at T = 1 tau has no effect, as v starts at 0. "channel", "spatial", "replicate" and the hard
         outputs are ours.

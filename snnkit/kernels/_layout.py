@@ -1,0 +1,65 @@
+"""How kernels see tensors: steps in rows, parameters by neuron, states kept for the backward pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+__all__ = ["EVERY", "NOTHING", "constant_in_graphs", "kept_shape", "own", "per_neuron", "rows", "state"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+EVERY = 16  # steps between the states that a long sequence keeps for its backward pass
+NOTHING = torch.empty(0)  # in place of a result that is not wanted
+
+
+def constant_in_graphs(function: _F) -> _F:
+    """As ``torch.compiler.assume_constant_result``, which imports the compiler and so takes a second."""
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def rows(x: Tensor) -> Tensor:
+    """``x`` with every step contiguous; a sequence that repeats one step (stride 0) stays a view."""
+    if x.is_contiguous() or (x.stride(0) == 0 and x[0].is_contiguous()):
+        return x
+    return x.contiguous()
+
+
+def state(v: Tensor) -> Tensor:
+    """``v`` contiguous, unless it is one value expanded."""
+    return v if not any(v.stride()) else v.contiguous()
+
+
+def per_neuron(value: Tensor, step: torch.Size) -> tuple[Tensor, int, int]:
+    """``(data, period, inner)`` of a tensor that broadcasts against a step of that shape.
+
+    Neuron n has the value ``data[(n // inner) % period]``.
+    """
+    value = value.detach()
+    wide = [size for size in value.shape if size > 1]
+    if value.numel() == 1:
+        period, inner = 1, max(math.prod(step), 1)
+    elif len(wide) == 1 and value.ndim <= len(step):
+        axis = len(step) - value.ndim + next(i for i, size in enumerate(value.shape) if size > 1)
+        period, inner = wide[0], math.prod(step[axis + 1 :])
+    else:
+        value = value.expand(step)
+        period, inner = max(value.numel(), 1), 1
+    return value.contiguous(), period, inner
+
+
+def kept_shape(x: Tensor) -> tuple[int, ...]:
+    """Shape of the states that are kept for the backward pass of ``x``."""
+    return max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
+
+
+def own(outputs: tuple[Tensor, ...], x: Tensor) -> tuple[Tensor, ...]:
+    """Outputs of a registered operation on ``x``: tensors of its own, with the declared shapes."""
+    return tuple(
+        torch.empty(kept_shape(x) if i == 2 else 0, device=x.device) if out is NOTHING else out
+        for i, out in enumerate(outputs)
+    )
