@@ -88,8 +88,8 @@ def collate_events(batch: Sequence[tuple[Events, Any]]) -> EventBatch:
     """Join recordings ``(Events, label)`` without binning them.
 
     Raises:
-        InputTypeError: not pairs of Events and label. ShapeError: empty batch, or different
-        sensors.
+        InputTypeError: not pairs of Events and label.
+        ShapeError: empty batch, or different sensors.
     """
     recordings, labels = _pairs(batch, Events, "collate_events", "snnkit.data.Events")
     ptr = torch.tensor([0, *(len(e) for e in recordings)]).cumsum(0)
