@@ -189,7 +189,8 @@ def to_frames(
     Raises:
         InputTypeError: not Events.
         ConfigError: T, window_us or count <= 0, none or several of them, an impossible combination.
-        LimitError: more cells than ``LIMITS.frame_cells`` (nothing is allocated), or a count beyond ``dtype``.
+        LimitError: more cells than ``LIMITS.frame_cells``, before anything is allocated; a count too large
+            for ``dtype``.
 
     Example:
         >>> events = Events([0, 40, 99], [0, 1, 1], [0, 0, 1], [1, 0, 1], (2, 2, 2), t_span=(0, 100))
