@@ -10,6 +10,8 @@ from .lif_native import lif_native
 from .memory import keep_memory
 from .native import backend_report, isa, library
 from .reference import scan
+from .synaptic import synaptic
+from .ultra import ultra
 
 __all__ = [
     "BACKENDS",
@@ -26,5 +28,7 @@ __all__ = [
     "lif_eager",
     "lif_native",
     "scan",
+    "synaptic",
+    "ultra",
     "use_backend",
 ]

@@ -30,8 +30,8 @@ from ..surrogate import (
     Triangle,
 )
 from . import native
-from .dynamics import LIFDynamics
 from ._passes import NOTHING, backward, forward, own
+from .dynamics import LIFDynamics
 
 __all__ = ["lif_native", "native_surrogate"]
 
@@ -98,7 +98,8 @@ def lif_native(
     if torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in (x, v0, tau, level)):
         spikes, v = _LIFNative.apply(x, v0, tau, level, scalars, kinds)
         return spikes, v
-    return _forward(x, v0, tau, level, scalars, kinds, keep=False)[:2]
+    spikes, v, _ = _forward(x, v0, tau, level, scalars, kinds, keep=False)
+    return spikes, v
 
 
 def _describe(leak: float, threshold: float, d: LIFDynamics) -> tuple[tuple[float, ...], tuple[int, ...]]:
@@ -193,9 +194,9 @@ def _forward(
     scalars: Scalars,
     kinds: Kinds,
     keep: bool = True,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
-    return forward(job, x, v0, keep)
+    return forward(job, x, (v0,), keep)
 
 
 def _forward_shapes(
@@ -219,8 +220,8 @@ def _backward(
     of_v0: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
-    learn = leak is not None or threshold is not None
-    g_x, g_v0, sums = backward(job, g_out, g_v, x, v0, kept, of_v0=of_v0, learn=learn)
+    learned = 0 if leak is None and threshold is None else 2
+    g_x, g_v0, sums = backward(job, g_out, (g_v,), x, (v0,), kept, wanted=(of_v0,), learned=learned)
     if of_v0 and kinds[1] == 4 and x.shape[0]:  # the delayed hard reset of the first state itself
         at = scalars[1] if threshold is None else threshold
         g_v0 = torch.where(v0 >= at if kinds[4] else v0 > at, 0.0, g_v0)

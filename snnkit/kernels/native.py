@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes as c
 import math
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,10 @@ __all__ = [
     "unavailable",
 ]
 
-ABI = 1
+ABI = 2
 EVERY = 16  # steps between the states that a long sequence keeps for its backward pass
 THREADED = 20_000  # neuron-steps below which one thread is faster
-STATES, PARAMS = 2, 8
+STATES, PARAMS, SUMS = 2, 8, 3
 ISA_NAMES = ("baseline", "AVX2", "AVX-512")
 
 
@@ -61,7 +62,7 @@ class Job(c.Structure):
         ("g_v1", c.c_void_p * STATES),
         ("g_x", c.c_void_p),
         ("g_v0", c.c_void_p * STATES),
-        ("g_param", c.c_void_p * 2),
+        ("g_param", c.c_void_p * SUMS),
         ("stream_bytes", c.c_int64),
     ]
 
@@ -142,8 +143,8 @@ def param(value: Tensor, step: torch.Size, keep: list[Tensor]) -> Param:
     return Param(keep[-1].data_ptr(), period, inner, 0.0)
 
 
-def fill(job: Job, x: Tensor, v0: Tensor) -> None:
-    """Sizes, types, threads, input ``x [T, *]`` (from :func:`rows`) and first state (from :func:`state`)."""
+def fill(job: Job, x: Tensor, states: Sequence[Tensor]) -> None:
+    """Sizes, types, threads, input ``x [T, *]`` (from :func:`rows`), first states (from :func:`state`)."""
     steps = x.shape[0]
     neurons = x.numel() // steps if steps else 0
     job.T, job.N, job.x, job.every = steps, neurons, x.data_ptr(), EVERY
@@ -151,10 +152,11 @@ def fill(job: Job, x: Tensor, v0: Tensor) -> None:
     job.x_bf16 = job.out_bf16 = x.dtype == torch.bfloat16
     job.threads = torch.get_num_threads() if steps * neurons >= THREADED else 1
     job.stream_bytes = _stream_bytes()
-    if neurons > 1 and not any(v0.stride()):  # the initial state: one value, expanded
-        job.v0_value[0] = c.c_float.from_address(v0.data_ptr()).value
-    elif neurons:
-        job.v0[0] = v0.data_ptr()
+    for i, v0 in enumerate(states):
+        if neurons > 1 and not any(v0.stride()):  # the initial state: one value, expanded
+            job.v0_value[i] = c.c_float.from_address(v0.data_ptr()).value
+        elif neurons:
+            job.v0[i] = v0.data_ptr()
 
 
 def state(v: Tensor) -> Tensor:
@@ -162,9 +164,9 @@ def state(v: Tensor) -> Tensor:
     return v if not any(v.stride()) else v.contiguous()
 
 
-def kept_shape(x: Tensor) -> tuple[int, ...]:
-    """Shape of the states that are kept for the backward pass of ``x``."""
-    return max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
+def kept_shape(x: Tensor, states: int = 1) -> tuple[int, ...]:
+    """Shape of what is kept of every state for the backward pass of ``x``."""
+    return states, max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
 
 
 def run(what: str, work: Job) -> None:

@@ -19,11 +19,12 @@
 #define SNN_X86 1
 #endif
 
-#define SNN_ABI 1
+#define SNN_ABI 2
 #define MAX_BLOCK 4096
 #define CHUNK 256
 #define PARAMS 8
 #define STATES 2
+#define SUMS 3
 
 typedef struct { /* values of one parameter: element n of a step has data[(n / inner) % period], or value */
     const float *data;
@@ -47,7 +48,7 @@ typedef struct {
     const float *g_v1[STATES];
     void *g_x;                 /* ... and out */
     float *g_v0[STATES];
-    float *g_param[2];         /* sums over time [N], if learn */
+    float *g_param[SUMS];      /* sums over time [N], if learn; null: not wanted */
     int64_t stream_bytes;      /* outputs larger than this bypass the cache */
 } snn_job;
 
@@ -57,9 +58,10 @@ typedef struct { /* one piece of a step: n neurons at their place in the block *
     float *v[STATES];
     const float *x;
     float *out;
+    int pitch; /* elements between the rows of one step, of a family that records several */
 } snn_rows;
 
-enum { LIF, COUNT };
+enum { LIF, COUNT, SYNAPTIC, ULTRA };
 
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)
