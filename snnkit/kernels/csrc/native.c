@@ -2,11 +2,11 @@
  *
  * scan.inc walks the sequence: blocks of neurons that fit the first-level cache, one pass over time, the next
  * row prefetched, streaming stores for large outputs, threads over blocks. A neuron family adds row functions
- * that advance a few hundred neurons by one step (lif.inc, counts.inc, ...).
+ * that advance a few hundred neurons by one step (lif.inc, counts.inc, synaptic.inc, ultra.inc).
  *
  * Everything is compiled three times, for AVX-512, AVX2 and the baseline; the best that the processor has is
  * chosen at run time. Floats are combined in the order of the Python oracle, without contraction, so that
- * spikes are equal to its bits.
+ * spikes are equal to its bits. (Only ultra.inc, whose output is real, has functions that torch rounds otherwise.)
  */
 #include <math.h>
 #include <stdint.h>
