@@ -58,6 +58,17 @@ def same_bits(a: Any, b: Any) -> bool:
     return type(a) is type(b) and len(a) == len(b) and all(map(same_bits, a, b))
 
 
+def agree(neuron: Neuron, got: Any, wanted: Any) -> bool:
+    """Equal bits, or what ``neuron.exact`` promises in their place; NaN at the same places."""
+    if neuron.exact:
+        return same_bits(got, wanted)
+    if isinstance(got, Tensor):
+        if got.dtype != wanted.dtype or not torch.equal(got.isnan(), wanted.isnan()):
+            return False
+        return relative_error(got.nan_to_num(), wanted.nan_to_num()) < 2e-6
+    return type(got) is type(wanted) and all(agree(neuron, *pair) for pair in zip(got, wanted, strict=True))
+
+
 def relative_error(got: Tensor | None, wanted: Tensor | None) -> float:
     """Largest deviation, relative to the largest wanted value."""
     assert got is not None

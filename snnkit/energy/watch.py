@@ -169,6 +169,7 @@ class Watch(TorchDispatchMode):
 
     def _neuron(self, path: str, spec: NeuronSpec, x: Tensor, y: Tensor) -> None:
         shape = tuple(x.shape)
+        self.marks.follow([self.marks.get(x)], y)  # a kernel outside of torch leaves its output unmarked
         if spec.time_first:
             self.sequences.append(shape)
         else:

@@ -11,7 +11,9 @@ from .memory import keep_memory
 from .native import isa, library
 from .reference import scan
 from .report import backend_report
+from .synaptic import synaptic
 from .triton_lif import lif_triton
+from .ultra import ultra
 
 __all__ = [
     "BACKENDS",
@@ -29,5 +31,7 @@ __all__ = [
     "lif_native",
     "lif_triton",
     "scan",
+    "synaptic",
+    "ultra",
     "use_backend",
 ]

@@ -52,14 +52,12 @@ def per_neuron(value: Tensor, step: torch.Size) -> tuple[Tensor, int, int]:
     return value.contiguous(), period, inner
 
 
-def kept_shape(x: Tensor) -> tuple[int, ...]:
-    """Shape of the states that are kept for the backward pass of ``x``."""
-    return max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
+def kept_shape(x: Tensor, states: int = 1) -> tuple[int, ...]:
+    """Shape of what is kept of every state for the backward pass of ``x``."""
+    return states, max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
 
 
 def own(outputs: tuple[Tensor, ...], x: Tensor) -> tuple[Tensor, ...]:
     """Outputs of a registered operation on ``x``: tensors of its own, with the declared shapes."""
-    return tuple(
-        torch.empty(kept_shape(x) if i == 2 else 0, device=x.device) if out is NOTHING else out
-        for i, out in enumerate(outputs)
-    )
+    kept = kept_shape(x, len(outputs) - 2)
+    return tuple(torch.empty(kept, device=x.device) if out is NOTHING else out for out in outputs)

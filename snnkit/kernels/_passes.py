@@ -1,9 +1,12 @@
 """Forward and backward passes of the C library over a sequence, whatever the neuron family.
 
-The backward pass computes the potentials again, from the input and, of a long sequence, one state in 16.
+The backward pass computes the potentials again, from the input and, of a long sequence, the states of one
+step in 16.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,53 +18,67 @@ from .native import Job
 __all__ = ["backward", "forward"]
 
 
-def forward(job: Job, x: Tensor, v0: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Output ``[T, *]`` in the dtype of ``x``, final state, and the states that ``keep`` asks for."""
-    x, v0 = rows(x), state(v0)
+def forward(job: Job, x: Tensor, states: Sequence[Tensor], keep: bool) -> tuple[Tensor, ...]:
+    """Output ``[T, *]`` in the dtype of ``x``, final states, and the states that ``keep`` asks for."""
+    x, states = rows(x), [state(v) for v in states]
     out = torch.empty(x.shape, dtype=x.dtype)
     if not x.shape[0]:
-        return out, v0.clone(), NOTHING
-    v, kept = torch.empty(v0.shape), NOTHING
-    native.fill(job, x, v0)
-    job.out, job.v1[0] = out.data_ptr(), v.data_ptr()
+        return out, *(v.clone() for v in states), NOTHING
+    last, kept = [torch.empty(v.shape) for v in states], NOTHING
+    native.fill(job, x, states)
+    job.out = out.data_ptr()
     if keep and x.shape[0] > EVERY:
-        kept = torch.empty(kept_shape(x))
-        job.kept[0] = kept.data_ptr()
+        kept = torch.empty(kept_shape(x, len(states)))
+        _point_at_kept(job, kept)
+    for i, v in enumerate(last):
+        job.v1[i] = v.data_ptr()
     native.run("forward", job)
-    return out, v, kept
+    return out, *last, kept
 
 
 def backward(
     job: Job,
     g_out: Tensor | None,
-    g_v: Tensor | None,
+    g_states: Sequence[Tensor | None],
     x: Tensor,
-    v0: Tensor,
+    states: Sequence[Tensor],
     kept: Tensor,
     *,
-    of_v0: bool,
-    learn: bool = False,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of input and first state, and with ``learn`` the two parameter sums ``[2, *]``."""
-    x, v0 = rows(x), state(v0)
+    wanted: Sequence[bool],
+    learned: int = 0,
+) -> tuple[Tensor, ...]:
+    """Gradients of input and of the ``wanted`` first states, and sums over time ``[learned, *]``.
+
+    The sums are the gradients of the first parameters of the family, one for every neuron.
+    """
+    x, states = rows(x), [state(v) for v in states]
     g_out = torch.zeros(x.shape, dtype=x.dtype) if g_out is None else g_out.contiguous()
-    g_x, g_v0 = torch.empty(x.shape, dtype=x.dtype), torch.empty(v0.shape) if of_v0 else NOTHING
-    sums = torch.zeros(2, *v0.shape) if learn else NOTHING
+    g_x = torch.empty(x.shape, dtype=x.dtype)
+    g_first = [torch.empty(v.shape) if want else NOTHING for v, want in zip(states, wanted, strict=True)]
+    sums = torch.zeros(learned, *x.shape[1:]) if learned else NOTHING
+    g_last = [None if g is None else g.contiguous() for g in g_states]
     if not x.shape[0]:
-        if of_v0:
-            g_v0.zero_() if g_v is None else g_v0.copy_(g_v)
-        return g_x, g_v0, sums
-    native.fill(job, x, v0)
+        for i, g in enumerate(g_last):
+            if wanted[i]:
+                g_first[i].zero_() if g is None else g_first[i].copy_(g)
+        return g_x, *g_first, sums
+    native.fill(job, x, states)
     job.g_out, job.g_x = g_out.data_ptr(), g_x.data_ptr()
-    if of_v0:
-        job.g_v0[0] = g_v0.data_ptr()
-    if g_v is not None:
-        g_v = g_v.contiguous()
-        job.g_v1[0] = g_v.data_ptr()
+    for i, g in enumerate(g_last):
+        if wanted[i]:
+            job.g_v0[i] = g_first[i].data_ptr()
+        if g is not None:
+            job.g_v1[i] = g.data_ptr()
     if kept.numel():
-        job.kept[0] = kept.data_ptr()
-    if learn:
+        _point_at_kept(job, kept)
+    if learned:
         job.learn = 1
-        job.g_param[0], job.g_param[1] = sums[0].data_ptr(), sums[1].data_ptr()
+        for i in range(learned):
+            job.g_param[i] = sums[i].data_ptr()
     native.run("backward", job)
-    return g_x, g_v0, sums
+    return g_x, *g_first, sums
+
+
+def _point_at_kept(job: Job, kept: Tensor) -> None:
+    for i, states in enumerate(kept):
+        job.kept[i] = states.data_ptr()

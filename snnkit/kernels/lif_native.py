@@ -88,7 +88,7 @@ def _forward(
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
-    return forward(job, x, v0, keep)
+    return forward(job, x, (v0,), keep)  # type: ignore[return-value]
 
 
 def _backward(
@@ -104,8 +104,10 @@ def _backward(
     of_v0: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
-    learn = leak is not None or threshold is not None
-    return backward(job, g_out, g_v, x, v0, kept, of_v0=of_v0, learn=learn)
+    learned = 0 if leak is None and threshold is None else 2
+    return backward(  # type: ignore[return-value]
+        job, g_out, (g_v,), x, (v0,), kept, wanted=(of_v0,), learned=learned
+    )
 
 
 _KERNELS = Kernels(_forward, _backward)

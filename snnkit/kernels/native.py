@@ -7,6 +7,7 @@ torch``, so that both share one OpenMP runtime; nothing is loaded before a kerne
 from __future__ import annotations
 
 import ctypes as c
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,9 @@ __all__ = [
     "unavailable",
 ]
 
-ABI = 1
+ABI = 2
 SHARE = 65_536  # neuron-steps that are worth a thread of their own
-STATES, PARAMS = 2, 8
+STATES, PARAMS, SUMS = 2, 8, 3
 ISA_NAMES = ("baseline", "AVX2", "AVX-512")
 
 
@@ -58,7 +59,7 @@ class Job(c.Structure):
         ("g_v1", c.c_void_p * STATES),
         ("g_x", c.c_void_p),
         ("g_v0", c.c_void_p * STATES),
-        ("g_param", c.c_void_p * 2),
+        ("g_param", c.c_void_p * SUMS),
         ("stream_bytes", c.c_int64),
     ]
 
@@ -112,8 +113,8 @@ def param(value: Tensor, step: torch.Size, keep: list[Tensor]) -> Param:
     return Param(data.data_ptr(), period, inner, 0.0)
 
 
-def fill(job: Job, x: Tensor, v0: Tensor) -> None:
-    """Sizes, types, threads, input ``x [T, *]`` in rows, and first state."""
+def fill(job: Job, x: Tensor, states: Sequence[Tensor]) -> None:
+    """Sizes, types, threads, input ``x [T, *]`` in rows, and first states."""
     steps = x.shape[0]
     neurons = x.numel() // steps if steps else 0
     job.T, job.N, job.x, job.every = steps, neurons, x.data_ptr(), EVERY
@@ -121,10 +122,11 @@ def fill(job: Job, x: Tensor, v0: Tensor) -> None:
     job.x_bf16 = job.out_bf16 = x.dtype == torch.bfloat16
     job.threads = threads_for(steps * neurons)
     job.stream_bytes = _stream_bytes()
-    if neurons > 1 and not any(v0.stride()):  # the initial state: one value, expanded
-        job.v0_value[0] = c.c_float.from_address(v0.data_ptr()).value
-    elif neurons:
-        job.v0[0] = v0.data_ptr()
+    for i, v0 in enumerate(states):
+        if neurons > 1 and not any(v0.stride()):  # the initial state: one value, expanded
+            job.v0_value[i] = c.c_float.from_address(v0.data_ptr()).value
+        elif neurons:
+            job.v0[i] = v0.data_ptr()
 
 
 def threads_for(work: int) -> int:

@@ -50,6 +50,8 @@ class Neuron(Stateful):
         channels: size of axis 2 of ``[T, B, C, ...]`` where values differ by channel, else None.
         batch_statistics: in training the output depends on the whole batch, as behind a batch norm, and
             a call updates running values; in evaluation rows and steps are independent.
+        exact: a call gives the bits of ``step``. If False, outputs may differ from it by rounding, 2e-6 at
+            most; they are still the same bits for any split of a sequence.
         buffer_names: what the module holds besides parameters, saved with them: a schedule, running values.
         covers_products: ``energy_ops`` counts the products with weights of the neuron's own.
 
@@ -68,6 +70,7 @@ class Neuron(Stateful):
     spike_unit: float | Tensor = 1.0
     channels: int | None = None
     batch_statistics: bool = False
+    exact: bool = True
     buffer_names: tuple[str, ...] = ()
     covers_products: bool = False
 

@@ -81,14 +81,9 @@ class ILIF(Neuron):
         return n, ILIFState(v)
 
     def _run(self, x: Tensor, state: ILIFState) -> tuple[Tensor, ILIFState]:
-        n, v = counts(
-            x, state.v, 1 - 1 / self.tau, self.threshold, self.levels, self.detach_reset, self._on_potential
-        )
-        return n, ILIFState(v)
-
-    def _on_potential(self, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        n, state = self.step(x, ILIFState(v))
-        return n, state.v
+        decay = 1 - 1 / self.tau
+        n, last = counts(x, state, decay, self.threshold, self.levels, self.detach_reset, self.step)
+        return n, ILIFState(*last)
 
     def energy_ops(self) -> NeuronOps:
         """A leak multiplication, an addition, a comparison per bit of the count; a subtraction per spike."""

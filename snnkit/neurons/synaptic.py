@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
+from ..kernels import synaptic
 from ..surrogate import Surrogate
 from .base import NEURONS, NeuronOps
 from .membrane import Membrane, Reset
@@ -109,7 +109,8 @@ class SynapticLIF(Membrane):
     def initial_state(self, x: Tensor) -> SynapticState:
         """``i = v = 0``."""
         self._check_channels(x)
-        return SynapticState(torch.zeros_like(x), torch.zeros_like(x))
+        zero = x.new_zeros(()).expand(x.shape)  # one value: no memory
+        return SynapticState(zero, zero)
 
     def step(self, x: Tensor, state: SynapticState) -> tuple[Tensor, SynapticState]:
         """One step of the equations above."""
@@ -117,6 +118,22 @@ class SynapticLIF(Membrane):
         h = self._operand("beta", x) * state.v + i
         s = self._fire(h)
         return s, SynapticState(i, self._after(h, s))
+
+    def _run(self, x: Tensor, state: SynapticState) -> tuple[Tensor, SynapticState]:
+        s, last = synaptic(
+            x,
+            state,
+            self._operand("alpha", state.i),
+            self._operand("beta", state.i),
+            self.step,
+            threshold=self.threshold,
+            reset=self._reset,
+            v_reset=self.v_reset,
+            detach=self.detach_reset,
+            fire_at_equal=self.fire_at_equal,
+            surrogate=self.surrogate,
+        )
+        return s, SynapticState(*last)
 
     def energy_ops(self) -> NeuronOps:
         """Two leak multiplications, two additions, one comparison."""

@@ -129,7 +129,7 @@ class UltraNeuron(Neuron):
 
     def initial_state(self, x: Tensor) -> UltraState:
         """``v = 0``."""
-        return UltraState(torch.zeros_like(x))
+        return UltraState(x.new_zeros(()).expand(x.shape))  # one value: no memory
 
     def _emit(self, u: Tensor) -> Tensor:
         slope = self.spike_scale

@@ -10,8 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from snnkit import LIF, PerStep, use_backend
 from snnkit.energy import FREE, OpCount, rule, trace
 from snnkit.errors import ConfigError
+from snnkit.neurons import SynapticLIF
 
 MODES = {
     "grad": contextlib.nullcontext,
@@ -237,3 +239,24 @@ def test_fused_kernels_are_switched_off_inside_only():
     trace(Look(), torch.ones(1))
     assert torch.backends.mha.get_fastpath_enabled()
     assert torch.backends.cuda.flash_sdp_enabled()
+
+
+class Spikes(nn.Module):
+    """Neurons that a kernel outside of torch may run, and what depends on knowing their output."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.silent = LIF(), SynapticLIF(), LIF()
+        self.fc = PerStep(nn.Linear(6, 5, bias=False))
+
+    def forward(self, x):
+        return self.q(x) @ self.k(x).mT, self.fc(self.silent(0 * x))
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_spikes_of_every_backend_are_data(backend):
+    """Their product is attention, and a silent layer is a layer of spikes."""
+    with use_backend(backend):
+        records = trace(Spikes().eval(), 2 * torch.rand(4, 2, 3, 6)).records
+    found = {r.kind: r.a.name for r in records}
+    assert found["product"] == found["weight"] == "binary"

@@ -123,7 +123,7 @@ def test_operations_are_well_formed() -> None:
     scalars, kinds = [0.5, 1.0, 0.0, 0.0, math.nan, 1.0, math.pi], [2, 2, 0, 0, 1, 0]
     for of_leak, of_level in ((None, None), (leak, level), (None, level)):
         torch.library.opcheck(torch.ops.snnkit.lif, (x, v, of_leak, of_level, scalars, kinds))
-    torch.library.opcheck(torch.ops.snnkit.counts, (x, v, [0.25, 1.0, 4.0], True))
+    torch.library.opcheck(torch.ops.snnkit.counts, (x, v, [0.25, 1.0, 4.0], [1]))
 
 
 def test_backends_are_chosen_and_refused_with_a_reason() -> None:

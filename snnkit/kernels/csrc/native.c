@@ -2,11 +2,11 @@
  *
  * scan.inc walks the sequence: blocks of neurons that fit the first-level cache, one pass over time, the next
  * row prefetched, streaming stores for large outputs, threads over blocks. A neuron family adds row functions
- * that advance a few hundred neurons by one step (lif.inc, counts.inc, ...).
+ * that advance a few hundred neurons by one step (lif.inc, counts.inc, synaptic.inc, ultra.inc).
  *
  * Everything is compiled three times, for AVX-512, AVX2 and the baseline; the best that the processor has is
  * chosen at run time. Floats are combined in the order of the Python oracle, without contraction, so that
- * spikes are equal to its bits.
+ * spikes are equal to its bits. (Only ultra.inc, whose output is real, has functions that torch rounds otherwise.)
  */
 #include <math.h>
 #include <stdint.h>
@@ -19,11 +19,12 @@
 #define SNN_X86 1
 #endif
 
-#define SNN_ABI 1
+#define SNN_ABI 2
 #define MAX_BLOCK 4096
 #define CHUNK 256
 #define PARAMS 8
 #define STATES 2
+#define SUMS 3
 
 typedef struct { /* values of one parameter: element n of a step has data[(n / inner) % period], or value */
     const float *data;
@@ -47,7 +48,7 @@ typedef struct {
     const float *g_v1[STATES];
     void *g_x;                 /* ... and out */
     float *g_v0[STATES];
-    float *g_param[2];         /* sums over time [N], if learn */
+    float *g_param[SUMS];      /* sums over time [N], if learn; null: not wanted */
     int64_t stream_bytes;      /* outputs larger than this bypass the cache */
 } snn_job;
 
@@ -57,9 +58,10 @@ typedef struct { /* one piece of a step: n neurons at their place in the block *
     float *v[STATES];
     const float *x;
     float *out;
+    int pitch; /* elements between the rows of one step, of a family that records several */
 } snn_rows;
 
-enum { LIF, COUNT };
+enum { LIF, COUNT, SYNAPTIC, ULTRA };
 
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)
