@@ -52,7 +52,7 @@ class EpochCSV(Logger):
         if "epoch" not in metrics:
             return
         if self.rows is None:
-            self.rows = {int(row["epoch"]): dict(row) for row in read_metrics(self.path)}
+            self.rows = {int(row["epoch"]): _whole(row) for row in read_metrics(self.path)}
         epoch = int(metrics["epoch"])
         if epoch not in self.own:  # trained (again) by this process: nothing older may remain in the row
             self.own.add(epoch)
@@ -64,6 +64,11 @@ class EpochCSV(Logger):
         writer.writeheader()
         writer.writerows(self.rows[e] for e in sorted(self.rows))
         write_atomically(self.path, text.getvalue().encode())
+
+
+def _whole(row: dict[str, float]) -> dict[str, Any]:
+    """A row that is read again, with its counters as the integers that they were."""
+    return {k: int(v) if k in ("epoch", "step") else v for k, v in row.items()}
 
 
 def read_metrics(path: str | Path) -> list[dict[str, float]]:
