@@ -20,6 +20,7 @@ from . import native
 
 __all__ = ["event_driven", "event_linear"]
 
+_TILE = 256  # EVENT_TILE of csrc/native.c
 _WORTH = 64  # inputs or outputs below which a dense product costs nothing
 
 
@@ -46,9 +47,10 @@ def event_linear(
     columns = weight.detach().t().contiguous() if columns is None else columns
     bias = None if bias is None else bias.detach().contiguous()
     y = torch.empty(len(rows), weight.shape[0])
-    active = torch.empty(len(rows), x.shape[-1] + 1, dtype=torch.int32)
-    values = torch.empty(active.shape)
     threads = native.threads_for(rows.numel()) if len(rows) > 1 else 1
+    tile = min(-(-len(rows) // threads), _TILE)
+    active = torch.empty(threads, tile * x.shape[-1] + 1, dtype=torch.int32)
+    values = torch.empty(active.shape)
     lib.snn_event_linear(
         c.c_int64(len(rows)),
         c.c_int32(x.shape[-1]),

@@ -207,7 +207,8 @@ class LIF(LibraryPresets, Neuron):
     @property
     def leak(self) -> float | Tensor:
         """tau, 1/tau or beta, as ``dynamics.arithmetic`` says."""
-        return torch.sigmoid(self.tau_raw) if hasattr(self, "tau_raw") else self._leak
+        raw = self._parameters.get("tau_raw")  # hasattr of a module costs more than a small layer
+        return self._leak if raw is None else torch.sigmoid(raw)
 
     @property
     def tau(self) -> float | Tensor:
@@ -217,7 +218,8 @@ class LIF(LibraryPresets, Neuron):
     @property
     def threshold(self) -> float | Tensor:
         """Firing level."""
-        return F.softplus(self.threshold_raw) if hasattr(self, "threshold_raw") else self._threshold
+        raw = self._parameters.get("threshold_raw")
+        return self._threshold if raw is None else F.softplus(raw)
 
     def _operands(self, like: Tensor) -> tuple[float | Tensor, float | Tensor]:
         """Leak and threshold ready to combine with a step ``[B, C, ...]``, in the state's dtype."""

@@ -22,6 +22,7 @@
 #define SNN_ABI 2
 #define MAX_BLOCK 4096
 #define CHUNK 256
+#define EVENT_TILE 256
 #define PARAMS 8
 #define STATES 2
 #define SUMS 3
@@ -146,7 +147,7 @@ void snn_step(const snn_stage *stages, int32_t count, const float *x) {
     }
 }
 
-/* at and scale: scratch of rows * (inputs + 1) entries */
+/* at and scale: scratch of threads * (tile * inputs + 1) entries, tile = min(ceil(rows / threads), EVENT_TILE) */
 void snn_event_linear(int64_t rows, int32_t inputs, int64_t outputs, const float *x, const float *w, const float *bias,
                       float *y, int32_t *at, float *scale, int32_t threads) {
     CALL(event_linear, rows, inputs, outputs, x, w, bias, y, at, scale, threads);
