@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch.nn import functional as F
 
-from snnkit.kernels import event_linear
+from snnkit.kernels.event_linear import _gather
 
 from .harness import race, save, show
 
@@ -25,7 +25,7 @@ def main() -> None:
         row: dict[str, object] = {"n": n, "rows": m}
         for density in (0.01, 0.05, 0.2, 0.5):
             x = (torch.rand(m, n) < density).float()
-            gathered = partial(event_linear, x, weight, bias, columns=columns)
+            gathered = partial(_gather, x, weight, bias, columns)
             dense = partial(F.linear, x, weight, bias)
             error = (gathered() - dense()).abs().max().item()
             if error > 1e-3:

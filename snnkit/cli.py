@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.overrides = rest
     try:
         args.run(args)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        return 0
     except (SnnkitError, OSError) as error:
         print(f"snnkit {args.command}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .errors import BackendError, DTypeError, InputTypeError, ShapeError, quote
 from .kernels import library
+from .kernels._layout import PLAIN
 from .kernels._lif_op import formula
 from .kernels.lif_native import lif_job
 from .kernels.native import Job
@@ -44,6 +45,7 @@ class StepEngine:
 
     Raises:
         InputTypeError: the network holds something else. DTypeError: not float32.
+        ShapeError: the layers do not fit together.
         BackendError: the C library is missing, or has no formula for a surrogate.
 
     Results equal those of ``snnkit.stream(net)`` up to the rounding of the linear layers' sums.
@@ -60,17 +62,19 @@ class StepEngine:
         if isinstance(lib, str):
             raise BackendError(f"StepEngine: {lib}. Use snnkit.stream(net).")
         self._lib, self._alive = lib, []  # type: Any, list[Any]
-        layers = [m for m in net.modules() if not isinstance(m, nn.Sequential)]
+        layers = _flat(net)
         if not layers or len(layers) % 2:
             raise InputTypeError(f"StepEngine: got {len(layers)} layers, expected pairs of Linear and LIF.")
         pairs = list(zip(layers[::2], layers[1::2], strict=True))
+        self._rest: list[float] = []
         self._states: list[Tensor] = []
         self._stages = (_Stage * len(pairs))(*(self._stage(*pair) for pair in pairs))
         self.inputs = int(pairs[0][0].in_features)  # type: ignore[arg-type]
         self.reset()
 
     def _stage(self, linear: nn.Module, neuron: nn.Module) -> _Stage:
-        if not isinstance(linear, nn.Linear) or not isinstance(neuron, LIF):
+        known = type(linear) is nn.Linear and isinstance(neuron, LIF) and not neuron._own_step
+        if not (known and isinstance(linear, nn.Linear) and isinstance(neuron, LIF)):
             found = f"{type(linear).__name__} and {type(neuron).__name__}"
             raise InputTypeError(
                 f"StepEngine: got {found}, expected nn.Linear and snnkit.LIF or IF. Use snnkit.stream(net)."
@@ -83,10 +87,17 @@ class StepEngine:
         if formula(neuron.dynamics.surrogate) is None:
             raise BackendError(f"StepEngine: no formula for {neuron.dynamics.surrogate}.")
         n, k = linear.weight.shape
+        before = self._states[-1].shape[1] if self._states else k
+        if not (n and k and k == before):
+            raise ShapeError(
+                f"StepEngine: got a linear layer {k} -> {n} behind {before} values, expected as many inputs, "
+                "and at least one output."
+            )
         columns = linear.weight.detach().t().contiguous()
         bias = None if linear.bias is None else linear.bias.detach().clone()
-        current, state, spikes = torch.empty(n), torch.empty(1, n), torch.empty(n)
-        active, values = torch.empty(k + 1, dtype=torch.int32), torch.empty(k + 1)
+        current, spikes, values = (torch.empty(size, **PLAIN) for size in (n, n, k + 1))
+        state = torch.empty(1, n, **PLAIN)
+        active = torch.empty(k + 1, dtype=torch.int32, device="cpu")
         job, keep = lif_job(state.shape, *neuron._operands(state), neuron.dynamics)
         job.T, job.N, job.x_stride, job.threads, job.every = 1, n, n, 1, 1
         job.x, job.out = current.data_ptr(), spikes.data_ptr()
@@ -94,7 +105,7 @@ class StepEngine:
         job.stream_bytes = 2**40
         self._alive += [columns, bias, current, spikes, active, values, keep]
         self._states.append(state)
-        self._rest = [*getattr(self, "_rest", []), neuron.dynamics.v_rest]
+        self._rest.append(neuron.dynamics.v_rest)
         self._out = spikes
         pointers = (None if t is None else t.data_ptr() for t in (columns, bias, current, active, values))
         return _Stage(k, n, *pointers, job)
@@ -123,3 +134,17 @@ class StepEngine:
     def states(self) -> list[Tensor]:
         """The potentials of all layers ``[N]``, copies."""
         return [state[0].clone() for state in self._states]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise InputTypeError(
+            "StepEngine: it points into memory and cannot be copied. Make another from the net."
+        )
+
+
+def _flat(net: nn.Module) -> list[nn.Module]:
+    """The layers in the order of their calls; a module that occurs twice is called twice."""
+    if type(net) is nn.Sequential:
+        return [layer for module in net for layer in _flat(module)]
+    if not isinstance(net, nn.Module):
+        raise InputTypeError(f"StepEngine: got {type(net).__name__}, expected a torch.nn.Sequential.")
+    return [net]

@@ -98,8 +98,16 @@ def per_step(layer: Callable[..., Tensor], *xs: Tensor, training: bool | None = 
 
 
 def in_transform() -> bool:
-    """Whether a ``torch.func`` transform (vmap, grad, jvp, ...) is running, which kernels do not support."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    """Whether operations are transformed or traced, so that only plain ones may run.
+
+    So in ``torch.func`` transforms, forward-mode differentiation, ``torch.jit.trace`` and ``make_fx``.
+    """
+    return (
+        torch._C._functorch.peek_interpreter_stack() is not None
+        or torch.autograd.forward_ad._current_level >= 0
+        or torch.jit.is_tracing()
+        or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+    )
 
 
 def state_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -119,6 +127,10 @@ def as_sequence(x: Tensor, where: str, min_ndim: int = 2, axes: str = "[T, B, ..
         raise InputTypeError(
             f"{where}: got {type(x).__name__}, expected a torch.Tensor {axes}. "
             "Convert with torch.as_tensor(x)."
+        )
+    if x.layout != torch.strided or x.is_nested:
+        raise DTypeError(
+            f"{where}: got a tensor of layout {x.layout}, expected a dense one. Use x.to_dense()."
         )
     if x.is_complex() or x.is_quantized:
         raise DTypeError(
@@ -145,6 +157,8 @@ def check_state(state: State, like: State, where: str) -> None:
             f"{where}: got a state of type {type(state).__name__}, expected {type(like).__name__}. {fix}"
         )
     for name, given, wanted in zip(like._fields, state, like, strict=True):
+        if not isinstance(given, Tensor):
+            raise StateShapeError(f"{where}: state {name} is {quote(given)}, expected a torch.Tensor. {fix}")
         if given.shape != wanted.shape or given.dtype != wanted.dtype:
             raise StateShapeError(
                 f"{where}: state {name} is {tuple(given.shape)} {given.dtype}, the input needs "
@@ -234,7 +248,8 @@ class StreamSession:
 
     Args:
         net: the network. Every stateful module in it must be causal.
-        detach: cut the autograd graph between chunks (truncated back-propagation through time).
+        detach: cut the autograd graph between chunks (truncated back-propagation through time). With
+            False, do not combine it with activation checkpointing, which calls modules again after the chunk.
 
     Raises:
         InputTypeError: ``net`` is not a module.
@@ -283,6 +298,9 @@ class StreamSession:
 
     def _advance(self, module: Stateful, x: Tensor) -> Tensor:
         path = self._paths.get(id(module))
+        if path is None:  # the session was copied, or a module replaced
+            self._paths = {id(m): p for p, m in self.net.named_modules() if isinstance(m, Stateful)}
+            path = self._paths.get(id(module))
         if path is None or self._calls is None:  # a module of another network, run inside this one
             return module.run(x)[0]
         number = self._calls[path] = self._calls.get(path, -1) + 1
@@ -323,6 +341,10 @@ class StreamSession:
         """
         if self._closed:
             raise StreamError("stream: this session is closed. Open a new one with stream(net).")
+        if not isinstance(tensors, Mapping):
+            raise InputTypeError(
+                f"stream: got {type(tensors).__name__}, expected what state_dict() returned."
+            )
         by_path = {path: module for path, module in self.net.named_modules() if isinstance(module, Stateful)}
         fields: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():

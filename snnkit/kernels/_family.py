@@ -17,7 +17,7 @@ from torch import Tensor
 from ..errors import BackendError
 from ..sequence import in_transform
 from . import native
-from ._layout import NOTHING, kept_shape, own
+from ._layout import NOTHING, PLAIN, kept_shape, own
 from ._passes import backward, forward
 from .backend import backend
 from .reference import scan
@@ -159,7 +159,7 @@ class Family:
             g_states, (kept, x, *tensors, numbers, kinds) = inputs[:s], inputs[s:]
             wanted = [a is not None for a in tensors]
             gradients = self._backward(g_out, g_states, x, tensors, kept, numbers, kinds, wanted)
-            return tuple(torch.empty(0) if g is NOTHING else g for g in gradients)
+            return tuple(torch.empty(0, **PLAIN) if g is NOTHING else g for g in gradients)
 
         def backward_shapes(g_out: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
             x, *tensors = inputs[s + 1 : -2]

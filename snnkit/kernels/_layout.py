@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-__all__ = ["EVERY", "NOTHING", "constant_in_graphs", "kept_shape", "own", "per_neuron", "rows", "state"]
+from ..errors import ShapeError
+
+__all__ = [
+    "EVERY",
+    "NOTHING",
+    "PLAIN",
+    "constant_in_graphs",
+    "kept_shape",
+    "own",
+    "per_neuron",
+    "rows",
+    "state",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 EVERY = 16  # steps between the states that a long sequence keeps for its backward pass
-NOTHING = torch.empty(0)  # in place of a result that is not wanted
+PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever torch's defaults are
+NOTHING = torch.empty(0, **PLAIN)  # in place of a result that is not wanted
 
 
 def constant_in_graphs(function: _F) -> _F:
@@ -38,8 +52,17 @@ def per_neuron(value: Tensor, step: torch.Size) -> tuple[Tensor, int, int]:
     """``(data, period, inner)`` of a tensor that broadcasts against a step of that shape.
 
     Neuron n has the value ``data[(n // inner) % period]``.
+
+    Raises:
+        ShapeError: it does not broadcast.
     """
     value = value.detach()
+    if len(value.shape) > len(step) or any(
+        a not in (1, b) for a, b in zip(value.shape[::-1], step[::-1], strict=False)
+    ):
+        raise ShapeError(
+            f"a parameter of shape {tuple(value.shape)} does not broadcast against a step {tuple(step)}."
+        )
     wide = [size for size in value.shape if size > 1]
     if value.numel() == 1:
         period, inner = 1, max(math.prod(step), 1)
@@ -60,4 +83,5 @@ def kept_shape(x: Tensor, states: int = 1) -> tuple[int, ...]:
 def own(outputs: tuple[Tensor, ...], x: Tensor) -> tuple[Tensor, ...]:
     """Outputs of a registered operation on ``x``: tensors of its own, with the declared shapes."""
     kept = kept_shape(x, len(outputs) - 2)
-    return tuple(torch.empty(kept, device=x.device) if out is NOTHING else out for out in outputs)
+    new = partial(torch.empty, kept, dtype=torch.float32, device=x.device)
+    return tuple(new() if out is NOTHING else out for out in outputs)

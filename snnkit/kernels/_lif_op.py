@@ -65,6 +65,22 @@ _CHARGE = {
 _RESET = {("none", False): 0, ("soft", False): 1, ("hard", False): 2, ("soft", True): 3, ("hard", True): 4}
 
 
+_KNOWN = (
+    ATan,
+    Exponential,
+    FastSigmoid,
+    Gaussian,
+    LogAbs,
+    Power,
+    Rectangle,
+    Sigmoid,
+    SoftSign,
+    StraightThrough,
+    Tanh,
+    Triangle,
+)
+
+
 class Kernels(NamedTuple):
     """The two passes on one kind of device.
 
@@ -80,6 +96,8 @@ class Kernels(NamedTuple):
 
 def formula(s: Surrogate) -> tuple[int, float, float] | None:
     """(formula, a, b) of csrc/rows.inc for a surrogate; None where the kernels have no formula."""
+    if type(s) not in _KNOWN:  # a class derived from one of them may compute something else
+        return None
     match s:
         case ATan(a):
             return 0, a / 2, math.pi / 2 * a
@@ -223,7 +241,9 @@ def register(kernels: Kernels, device: str) -> None:
 
     def backward(g_out: Tensor, *rest: Any) -> tuple[Tensor, ...]:
         gradients = _backward(kernels, g_out, *rest)
-        return tuple(torch.empty(0, device=g_out.device) if g is NOTHING else g for g in gradients)
+        return tuple(
+            torch.empty(0, dtype=torch.float32, device=g_out.device) if g is NOTHING else g for g in gradients
+        )
 
     _ops.impl("lif", forward, device)
     _ops.impl("lif_backward", backward, device)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..errors import StateShapeError
 from . import native
-from ._layout import EVERY, NOTHING, kept_shape, rows, state
+from ._layout import EVERY, NOTHING, PLAIN, kept_shape, rows, state
 from .native import Job
 
 __all__ = ["backward", "forward"]
@@ -21,19 +22,30 @@ __all__ = ["backward", "forward"]
 def forward(job: Job, x: Tensor, states: Sequence[Tensor], keep: bool) -> tuple[Tensor, ...]:
     """Output ``[T, *]`` in the dtype of ``x``, final states, and the states that ``keep`` asks for."""
     x, states = rows(x), [state(v) for v in states]
-    out = torch.empty(x.shape, dtype=x.dtype)
+    _check(x, states)
+    out = torch.empty(x.shape, dtype=x.dtype, device="cpu")
     if not x.shape[0]:
         return out, *(v.clone() for v in states), NOTHING
-    last, kept = [torch.empty(v.shape) for v in states], NOTHING
+    last, kept = [torch.empty(v.shape, **PLAIN) for v in states], NOTHING
     native.fill(job, x, states)
     job.out = out.data_ptr()
     if keep and x.shape[0] > EVERY:
-        kept = torch.empty(kept_shape(x, len(states)))
+        kept = torch.empty(kept_shape(x, len(states)), **PLAIN)
         _point_at_kept(job, kept)
     for i, v in enumerate(last):
         job.v1[i] = v.data_ptr()
     native.run("forward", job)
     return out, *last, kept
+
+
+def _check(x: Tensor, states: Sequence[Tensor]) -> None:
+    """The library writes where these say: refuse what it would write beyond."""
+    for v in states:
+        if v.shape != x.shape[1:] or v.dtype != torch.float32:
+            raise StateShapeError(
+                f"kernels: got a state {tuple(v.shape)} {v.dtype}, the input needs {tuple(x.shape[1:])} "
+                "torch.float32."
+            )
 
 
 def backward(
@@ -52,10 +64,12 @@ def backward(
     The sums are the gradients of the first parameters of the family, one for every neuron.
     """
     x, states = rows(x), [state(v) for v in states]
-    g_out = torch.zeros(x.shape, dtype=x.dtype) if g_out is None else g_out.contiguous()
-    g_x = torch.empty(x.shape, dtype=x.dtype)
-    g_first = [torch.empty(v.shape) if want else NOTHING for v, want in zip(states, wanted, strict=True)]
-    sums = torch.zeros(learned, *x.shape[1:]) if learned else NOTHING
+    g_out = torch.zeros(x.shape, dtype=x.dtype, device="cpu") if g_out is None else g_out.contiguous()
+    g_x = torch.empty(x.shape, dtype=x.dtype, device="cpu")
+    g_first = [
+        torch.empty(v.shape, **PLAIN) if want else NOTHING for v, want in zip(states, wanted, strict=True)
+    ]
+    sums = torch.zeros(learned, *x.shape[1:], **PLAIN) if learned else NOTHING
     g_last = [None if g is None else g.contiguous() for g in g_states]
     if not x.shape[0]:
         for i, g in enumerate(g_last):

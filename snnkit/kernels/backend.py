@@ -8,7 +8,8 @@
 ``auto``       the fastest of them that can do what is asked (the default)
 =============  =======================================================================================
 
-All give the same spikes. A backend that is chosen explicitly and cannot run raises, with the reason.
+All give the same spikes (the real-valued output of UltraLIF: within 2e-6). A backend that is chosen
+explicitly and cannot run raises, with the reason.
 Compiled graphs always take "auto".
 """
 

@@ -10,13 +10,16 @@ import ctypes as c
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _get_current_dispatch_mode as current_mode
 
 from ..checks import number
-from ..errors import BackendError
+from ..errors import BackendError, ShapeError
+from ..sequence import in_transform
 from . import native
+from ._layout import PLAIN
 
 __all__ = ["event_driven", "event_linear"]
 
@@ -24,33 +27,44 @@ _TILE = 256  # EVENT_TILE of csrc/native.c
 _WORTH = 64  # inputs or outputs below which a dense product costs nothing
 
 
-def event_linear(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, *, columns: Tensor | None = None
-) -> Tensor:
+def event_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``F.linear(x, weight, bias)`` by gathering; float32 on the CPU, without gradients.
 
     Args:
         x: ``[..., in]``, mostly zero; spikes, counts or any other values.
         weight: ``[out, in]``. bias: ``[out]`` or None.
-        columns: ``weight.T`` contiguous, if it is at hand; it is what is gathered from.
 
     Raises:
-        BackendError: the C library is missing, or cannot take these tensors.
+        BackendError: the C library is missing, or cannot take these tensors. ShapeError: sizes do not fit.
     """
+    return _gather(x, weight, bias, None)
+
+
+def _gather(x: Tensor, weight: Tensor, bias: Tensor | None, columns: Tensor | None) -> Tensor:
+    """``columns``: ``weight.T`` contiguous, if it is at hand; it is what is gathered from."""
     reason = native.unavailable(x, weight, bias)
     if reason is None and x.dtype != torch.float32:
         reason = f"it works in float32, the input is {x.dtype}"
     if reason is not None:
         raise BackendError(f"event_linear: {reason}. Use torch.nn.functional.linear.")
+    if (
+        weight.ndim != 2
+        or x.shape[-1:] != weight.shape[1:]
+        or (bias is not None and bias.shape != weight.shape[:1])
+    ):
+        found = [None if t is None else tuple(t.shape) for t in (x, weight, bias)]
+        raise ShapeError(
+            f"event_linear: got x, weight, bias of {found}, expected [..., in], [out, in], [out]."
+        )
     lib: Any = native.library()
     rows = x.detach().reshape(-1, x.shape[-1]).contiguous()
     columns = weight.detach().t().contiguous() if columns is None else columns
     bias = None if bias is None else bias.detach().contiguous()
-    y = torch.empty(len(rows), weight.shape[0])
+    y = torch.empty(len(rows), weight.shape[0], **PLAIN)
     threads = native.threads_for(rows.numel()) if len(rows) > 1 else 1
     tile = min(-(-len(rows) // threads), _TILE)
-    active = torch.empty(threads, tile * x.shape[-1] + 1, dtype=torch.int32)
-    values = torch.empty(active.shape)
+    active = torch.empty(threads, tile * x.shape[-1] + 1, dtype=torch.int32, device="cpu")
+    values = torch.empty(active.shape, **PLAIN)
     lib.snn_event_linear(
         c.c_int64(len(rows)),
         c.c_int32(x.shape[-1]),
@@ -98,6 +112,15 @@ class event_driven(TorchFunctionMode):
 
     def _gathers(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
         tensors = [t for t in (input, weight, bias) if t is not None]
+        if (
+            in_transform() or current_mode() is not None
+        ):  # as the energy estimator, which must see the product
+            return False
+        # of other weights, as those that a parametrization computes, nothing could be kept
+        if not isinstance(weight, nn.Parameter) or weight.ndim != 2 or input.shape[-1:] != weight.shape[1:]:
+            return False
+        if bias is not None and bias.shape != weight.shape[:1]:
+            return False
         if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
             return False
         if torch.is_autocast_enabled("cpu") or min(weight.shape) < _WORTH or not input.numel():
@@ -110,4 +133,4 @@ class event_driven(TorchFunctionMode):
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if id(weight) not in self._columns:
             self._columns[id(weight)] = (weight, weight.detach().t().contiguous())
-        return event_linear(input, weight, bias, columns=self._columns[id(weight)][1])
+        return _gather(input, weight, bias, self._columns[id(weight)][1])

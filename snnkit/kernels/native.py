@@ -28,7 +28,7 @@ __all__ = [
     "unavailable",
 ]
 
-ABI = 2
+ABI = 3
 SHARE = 65_536  # neuron-steps that are worth a thread of their own
 STATES, PARAMS, SUMS = 2, 8, 3
 ISA_NAMES = ("baseline", "AVX2", "AVX-512")
@@ -92,6 +92,8 @@ def unavailable(x: Tensor, *operands: Any) -> str | None:
     """Why the library cannot take these tensors, None if it can."""
     if x.device.type != "cpu":
         return f"it works on CPU tensors, the input is on {x.device}"
+    if type(x) is not Tensor and type(x) is not torch.nn.Parameter and not torch.compiler.is_compiling():
+        return f"it reads the memory of plain tensors, the input is a {type(x).__name__}"
     if x.dtype not in (torch.float32, torch.bfloat16):
         return f"it works in float32 and bfloat16, the input is {x.dtype}"
     if any(isinstance(a, Tensor) and (a.dtype != torch.float32 or a.device != x.device) for a in operands):

@@ -140,9 +140,9 @@ def _forward(
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     if not x.numel():
         return out, v0.clone(), NOTHING
-    v, kept = torch.empty(v0.shape, device=x.device), NOTHING
+    v, kept = torch.empty_like(v0, memory_format=torch.contiguous_format), NOTHING
     if keep and x.shape[0] > LONGEST:
-        kept = torch.empty(kept_shape(x), device=x.device)
+        kept = torch.empty(kept_shape(x), dtype=torch.float32, device=x.device)
     arguments, neurons = _arguments(x, v0, leak, threshold, scalars, kinds)
     arguments |= {"out_at": out, "v1_at": v, "kept_at": None if kept is NOTHING else kept}
     _launch("lif_forward", neurons, arguments | _blocks(x.shape[0], neurons, 64))
@@ -163,9 +163,9 @@ def _backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     x, v0 = rows(x), state(v0)
     g_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    g_v0 = torch.empty(v0.shape, device=x.device) if of_v0 else NOTHING
+    g_v0 = torch.empty_like(v0, memory_format=torch.contiguous_format) if of_v0 else NOTHING
     learn = leak is not None or threshold is not None
-    sums = torch.zeros(2, *v0.shape, device=x.device) if learn else NOTHING
+    sums = torch.zeros(2, *v0.shape, dtype=torch.float32, device=x.device) if learn else NOTHING
     if not x.numel():
         if of_v0:
             g_v0.zero_() if g_v is None else g_v0.copy_(g_v)

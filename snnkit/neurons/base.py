@@ -73,6 +73,7 @@ class Neuron(Stateful):
     exact: bool = True
     buffer_names: tuple[str, ...] = ()
     covers_products: bool = False
+    _own_step: bool = False
 
     def initial_state(self, x: Tensor) -> Any:
         """The state before the first step, for one step of input ``x [B, *]``."""
@@ -101,7 +102,16 @@ class Neuron(Stateful):
             state = like
         else:
             check_state(state, like, where)
+        if self._own_step:
+            out, state = scan(self.step, x.to(dtype), state)
+            return out.to(x.dtype), state
         return self._run(x, state)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        home = {name: _definer(cls, name) for name in ("step", "_run", "_scan")}
+        # a class derived from a neuron with a fast path may bring another step: then that path is not its own
+        cls._own_step = home["step"] < min(home["_run"], home["_scan"])
 
     def _run(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """For kernels that take any dtype of ``x`` and give the output in it."""
@@ -124,6 +134,11 @@ class Neuron(Stateful):
                 f"{type(self).__name__}(channels={self.channels}): got a step of shape {tuple(x.shape)}, "
                 f"expected [B, {self.channels}, ...]. The channel axis is axis 2 of [T, B, C, ...]."
             )
+
+
+def _definer(cls: type, name: str) -> int:
+    """How far up the base classes the method comes from."""
+    return next(i for i, base in enumerate(cls.__mro__) if name in vars(base))
 
 
 def per_channel(value: float | Tensor, like: Tensor) -> float | Tensor:

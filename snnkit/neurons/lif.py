@@ -172,14 +172,16 @@ class LIF(LibraryPresets, Neuron):
         v_reset = float(v_reset or 0.0)
         v_rest = v_reset if v_rest is None else number(f"{name}.v_rest", v_rest)
         shape = self._set_channels(channels)
-        if flag(f"{name}.learn_tau", learn_tau):
+        self._learns_tau = flag(f"{name}.learn_tau", learn_tau)
+        self._learns_threshold = flag(f"{name}.learn_threshold", learn_threshold)
+        if self._learns_tau:
             rate0 = 1 - leak if arithmetic == "decay" else (1 / leak if arithmetic == "divide" else leak)
             require(
                 0 < rate0 < 1, f"{name}.learn_tau with tau", self._tau_of(leak, arithmetic), "tau > 1, finite"
             )
             leak, arithmetic = rate0, "multiply"
             self.tau_raw = nn.Parameter(torch.full(shape, math.log(rate0 / (1 - rate0))))
-        if flag(f"{name}.learn_threshold", learn_threshold):
+        if self._learns_threshold:
             self.threshold_raw = nn.Parameter(torch.full(shape, float(_softplus_inverse(threshold))))
         self._leak, self._threshold = leak, float(threshold)
         self.dynamics = LIFDynamics(
@@ -207,8 +209,7 @@ class LIF(LibraryPresets, Neuron):
     @property
     def leak(self) -> float | Tensor:
         """tau, 1/tau or beta, as ``dynamics.arithmetic`` says."""
-        raw = self._parameters.get("tau_raw")  # hasattr of a module costs more than a small layer
-        return self._leak if raw is None else torch.sigmoid(raw)
+        return torch.sigmoid(self.tau_raw) if self._learns_tau else self._leak
 
     @property
     def tau(self) -> float | Tensor:
@@ -218,8 +219,7 @@ class LIF(LibraryPresets, Neuron):
     @property
     def threshold(self) -> float | Tensor:
         """Firing level."""
-        raw = self._parameters.get("threshold_raw")
-        return self._threshold if raw is None else F.softplus(raw)
+        return F.softplus(self.threshold_raw) if self._learns_threshold else self._threshold
 
     def _operands(self, like: Tensor) -> tuple[float | Tensor, float | Tensor]:
         """Leak and threshold ready to combine with a step ``[B, C, ...]``, in the state's dtype."""

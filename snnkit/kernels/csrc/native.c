@@ -19,8 +19,8 @@
 #define SNN_X86 1
 #endif
 
-#define SNN_ABI 2
-#define MAX_BLOCK 4096
+#define SNN_ABI 3
+#define MAX_BLOCK 2048
 #define CHUNK 256
 #define EVENT_TILE 256
 #define PARAMS 8
