@@ -20,6 +20,7 @@ TITLES = {
     "open_neuromorphic_512_float32": "Linear(512, 512) + LIF, batch 16, T = 500, 1 thread",
     "streaming": "Three layers Linear(n, n) + LIF, one step, batch 1, 1 thread; ours: `snnkit.StepEngine`",
     "event_linear": "Linear layers on spikes: the dense product against gathered weights, 1 thread",
+    "one_step": "One frame (T = 1), Linear - neuron - Linear: test accuracy, mean of three seeds",
     "imports": "Import on top of torch, and the first call of a neuron, in seconds",
 }
 FACTS = {"means": "Geometric means against spikingjelly", "memory_mb": "Peak memory in MB"}
