@@ -132,7 +132,7 @@ def test_kernels_check_what_they_are_given() -> None:
 
 
 def test_small_thread_stacks() -> None:
-    before = threading.stack_size(256 * 1024)
+    before = threading.stack_size(512 * 1024)
     done: list[bool] = []
 
     def work() -> None:

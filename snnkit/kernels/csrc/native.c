@@ -20,7 +20,7 @@
 #endif
 
 #define SNN_ABI 3
-#define MAX_BLOCK 2048
+#define MAX_BLOCK 1024
 #define CHUNK 256
 #define EVENT_TILE 256
 #define PARAMS 8
