@@ -65,22 +65,6 @@ _CHARGE = {
 _RESET = {("none", False): 0, ("soft", False): 1, ("hard", False): 2, ("soft", True): 3, ("hard", True): 4}
 
 
-_KNOWN = (
-    ATan,
-    Exponential,
-    FastSigmoid,
-    Gaussian,
-    LogAbs,
-    Power,
-    Rectangle,
-    Sigmoid,
-    SoftSign,
-    StraightThrough,
-    Tanh,
-    Triangle,
-)
-
-
 class Kernels(NamedTuple):
     """The two passes on one kind of device.
 
@@ -94,36 +78,27 @@ class Kernels(NamedTuple):
     backward: Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 
+# (formula, a, b) of csrc/rows.inc by the exact class: a derived one may compute something else
+_FORMULAS: dict[type, Callable[[Any], tuple[int, float, float] | None]] = {
+    ATan: lambda s: (0, s.alpha / 2, math.pi / 2 * s.alpha),
+    SoftSign: lambda s: (1, s.alpha / 2, s.alpha),
+    FastSigmoid: lambda s: (1, 1.0, s.alpha),
+    Power: lambda s: (1, 1.0, 2.0) if s.alpha == 2 else None,
+    Triangle: lambda s: (2, s.alpha, s.alpha**2),
+    Rectangle: lambda s: (3, s.alpha, 1 / (2 * s.alpha)),
+    Sigmoid: lambda s: (4, s.alpha, s.alpha),
+    Tanh: lambda s: (4, 4.0, 2 * s.alpha),
+    Exponential: lambda s: (5, s.alpha / 2, s.alpha),
+    Gaussian: lambda s: (6, s.alpha / math.sqrt(math.pi), s.alpha),
+    LogAbs: lambda s: (7, 1.0, 1 / s.alpha),
+    StraightThrough: lambda s: (8, 1.0, 0.0),
+}
+
+
 def formula(s: Surrogate) -> tuple[int, float, float] | None:
-    """(formula, a, b) of csrc/rows.inc for a surrogate; None where the kernels have no formula."""
-    if type(s) not in _KNOWN:  # a class derived from one of them may compute something else
-        return None
-    match s:
-        case ATan(a):
-            return 0, a / 2, math.pi / 2 * a
-        case SoftSign(a):
-            return 1, a / 2, a
-        case FastSigmoid(a):
-            return 1, 1.0, a
-        case Power(a) if a == 2:
-            return 1, 1.0, 2.0
-        case Triangle(a):
-            return 2, a, a * a
-        case Rectangle(a):
-            return 3, a, 1 / (2 * a)
-        case Sigmoid(a):
-            return 4, a, a
-        case Tanh(a):
-            return 4, 4.0, 2 * a
-        case Exponential(a):
-            return 5, a / 2, a
-        case Gaussian(a):
-            return 6, a / math.sqrt(math.pi), a
-        case LogAbs(a):
-            return 7, 1.0, 1 / a
-        case StraightThrough():
-            return 8, 1.0, 0.0
-    return None
+    """(formula, a, b) for a surrogate; None where the kernels have no formula."""
+    make = _FORMULAS.get(type(s))
+    return None if make is None else make(s)
 
 
 def leak_slope(charge: int) -> tuple[int, int]:
