@@ -235,8 +235,12 @@ class Stateful(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Output for the whole sequence ``x [T, B, ...]``."""
+        return self._call(self.run, x)
+
+    def _call(self, run: Callable[..., tuple[Tensor, State]], x: Tensor) -> Tensor:
+        """Output of ``run`` (an equal of this module's) from the state that a session kept, if one is on."""
         session = None if torch.compiler.is_compiling() else _active.get()
-        return self.run(x)[0] if session is None else session._advance(self, x)
+        return run(x)[0] if session is None else session._advance(self, run, x)
 
 
 class StreamSession:
@@ -296,13 +300,13 @@ class StreamSession:
             _active.reset(token)
             self._calls = None
 
-    def _advance(self, module: Stateful, x: Tensor) -> Tensor:
+    def _advance(self, module: Stateful, run: Callable[..., tuple[Tensor, State]], x: Tensor) -> Tensor:
         path = self._paths.get(id(module))
         if path is None:  # the session was copied, or a module replaced
             self._paths = {id(m): p for p, m in self.net.named_modules() if isinstance(m, Stateful)}
             path = self._paths.get(id(module))
         if path is None or self._calls is None:  # a module of another network, run inside this one
-            return module.run(x)[0]
+            return run(x)[0]
         number = self._calls[path] = self._calls.get(path, -1) + 1
         key = path if number == 0 else f"{path}#{number}"
         fields = getattr(getattr(module, "State", None), "_fields", ())  # without any, nothing was saved
@@ -310,7 +314,7 @@ class StreamSession:
             raise StateShapeError(
                 f"stream: the loaded states have none for {key}. Load all that state_dict() returned."
             )
-        out, state = module.run(x, self._states.get(key))
+        out, state = run(x, self._states.get(key))
         self._states[key] = type(state)(*(s.detach() for s in state)) if self.detach else state
         return out
 

@@ -9,6 +9,7 @@ from .lif_eager import lif_eager
 from .lif_native import lif_native
 from .memory import keep_memory
 from .native import isa, library
+from .norm_lif import Norm, norm_lif, norm_lif_unavailable
 from .reference import scan
 from .report import backend_report
 from .synaptic import synaptic
@@ -18,6 +19,7 @@ from .ultra import ultra
 __all__ = [
     "BACKENDS",
     "LIFDynamics",
+    "Norm",
     "backend",
     "backend_report",
     "counts",
@@ -30,6 +32,8 @@ __all__ = [
     "lif_eager",
     "lif_native",
     "lif_triton",
+    "norm_lif",
+    "norm_lif_unavailable",
     "scan",
     "synaptic",
     "ultra",

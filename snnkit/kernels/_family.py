@@ -129,7 +129,7 @@ class Family:
         job, _alive = self._job(x.shape[1:], tensors, numbers, kinds)
         of_states, of_learned = wanted[: self.states], wanted[self.states :]
         learned = self.learned if any(of_learned) else 0
-        *gradients, sums = backward(
+        *gradients, sums, _ = backward(
             job, g_out, g_states, x, tensors[: self.states], kept, wanted=of_states, learned=learned
         )
         for i, value in enumerate(tensors[self.states :]):

@@ -39,6 +39,7 @@ __all__ = [
     "Number",
     "Scalars",
     "described",
+    "differentiate",
     "formula",
     "leak_slope",
     "register",
@@ -69,13 +70,21 @@ class Kernels(NamedTuple):
     """The two passes on one kind of device.
 
     Attributes:
-        forward: ``(x, v0, leak, threshold, scalars, kinds, keep)`` -> spikes, final state, kept states.
-        backward: ``(g_out, g_v, x, v0, kept, leak, threshold, scalars, kinds, of_v0)`` -> gradients of
-            input and first state, and the sums over time for leak and threshold, ``[2, *]``.
+        forward: ``(x, v0, leak, threshold, scalars, kinds, keep, norm)`` -> spikes, final state, kept
+            states. The neurons take ``scale * x + shift`` by channel, if there is a norm.
+        backward: ``(g_out, g_v, x, v0, kept, leak, threshold, scalars, kinds, of_v0, norm)`` -> gradients
+            of what the neurons take and of the first state, sums over time for leak and threshold
+            ``[2, *]``, and what ``norm_back`` takes as sums.
+        norm: ``(x [T, B, C, ...] in rows, weight, bias, moments or None, eps)`` -> mean, variance, scale and
+            shift, ``[4, C]``.
+        norm_back: ``(g, x, norm, sums, eps, of_batch)``: changes ``g`` from the gradient behind the norm to
+            that in front of it, and gives those of weight and bias.
     """
 
     forward: Callable[..., tuple[Tensor, Tensor, Tensor]]
-    backward: Callable[..., tuple[Tensor, Tensor, Tensor]]
+    backward: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
+    norm: Callable[..., Tensor]
+    norm_back: Callable[..., tuple[Tensor, Tensor]]
 
 
 # (formula, a, b) of csrc/rows.inc by the exact class: a derived one may compute something else
@@ -152,7 +161,7 @@ def _describe(leak: float, threshold: float, d: LIFDynamics) -> tuple[tuple[floa
 _described = lru_cache(maxsize=1024)(_describe)
 
 
-def _backward(
+def differentiate(
     kernels: Kernels,
     g_out: Tensor | None,
     g_v: Tensor | None,
@@ -164,9 +173,11 @@ def _backward(
     scalars: Scalars,
     kinds: Kinds,
     of_v0: bool = True,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    norm: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of x (behind the norm), v0, leak, threshold, and the norm's sums."""
     passed = (leak, threshold, scalars, kinds)
-    g_x, g_v0, sums = kernels.backward(g_out, g_v, x, v0, kept, *passed, of_v0=of_v0)
+    g_x, g_v0, sums, norm_sums = kernels.backward(g_out, g_v, x, v0, kept, *passed, of_v0=of_v0, norm=norm)
     if of_v0 and kinds[1] == 4 and x.shape[0]:  # the delayed hard reset of the first state itself
         at = scalars[1] if threshold is None else threshold
         g_v0 = torch.where(v0 >= at if kinds[4] else v0 > at, 0.0, g_v0)
@@ -176,7 +187,7 @@ def _backward(
         g_leak = -g_leak / leak.square() if kinds[5] else g_leak
     if threshold is not None:
         g_threshold = sums[1].sum_to_size(threshold.shape)
-    return g_x, g_v0, g_leak, g_threshold
+    return g_x, g_v0, g_leak, g_threshold, norm_sums
 
 
 class _LIFKernels(torch.autograd.Function):
@@ -195,7 +206,7 @@ class _LIFKernels(torch.autograd.Function):
     def backward(ctx, g_out, g_v):  # type: ignore[no-untyped-def]
         _, *wanted = ctx.needs_input_grad
         passed = (*ctx.saved_tensors, ctx.scalars, ctx.kinds)
-        gradients = _backward(ctx.kernels, g_out, g_v, *passed, of_v0=wanted[1])
+        gradients = differentiate(ctx.kernels, g_out, g_v, *passed, of_v0=wanted[1])
         return None, *(g if want else None for g, want in zip(gradients, wanted, strict=False)), None, None
 
 
@@ -215,7 +226,7 @@ def register(kernels: Kernels, device: str) -> None:
         return own(kernels.forward(x, *rest, keep=True), x)
 
     def backward(g_out: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-        gradients = _backward(kernels, g_out, *rest)
+        gradients = differentiate(kernels, g_out, *rest)[:4]
         return tuple(
             torch.empty(0, dtype=torch.float32, device=g_out.device) if g is NOTHING else g for g in gradients
         )

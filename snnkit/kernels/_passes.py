@@ -59,9 +59,11 @@ def backward(
     wanted: Sequence[bool],
     learned: int = 0,
 ) -> tuple[Tensor, ...]:
-    """Gradients of input and of the ``wanted`` first states, and sums over time ``[learned, *]``.
+    """Gradients of input and of the ``wanted`` first states, sums over time ``[learned, *]``, norm sums.
 
-    The sums are the gradients of the first parameters of the family, one for every neuron.
+    The sums are the gradients of the first parameters of the family, one for every neuron. Of a job that
+    norms its input, the gradient of the input is that behind the norm, and the norm sums ``[pieces, 2, C]``
+    are by channel, of it and of it times the input minus its mean.
     """
     x, states = rows(x), [state(v) for v in states]
     g_out = torch.zeros(x.shape, dtype=x.dtype, device="cpu") if g_out is None else g_out.contiguous()
@@ -70,12 +72,15 @@ def backward(
         torch.empty(v.shape, **PLAIN) if want else NOTHING for v, want in zip(states, wanted, strict=True)
     ]
     sums = torch.zeros(learned, *x.shape[1:], **PLAIN) if learned else NOTHING
+    norm_sums = NOTHING
+    if job.normed:  # by the C library, of every piece of the work
+        norm_sums = torch.zeros(native.PIECES, 2, x.shape[2], dtype=torch.float64, device="cpu")
     g_last = [None if g is None else g.contiguous() for g in g_states]
     if not x.shape[0]:
         for i, g in enumerate(g_last):
             if wanted[i]:
                 g_first[i].zero_() if g is None else g_first[i].copy_(g)
-        return g_x, *g_first, sums
+        return g_x, *g_first, sums, norm_sums
     native.fill(job, x, states)
     job.g_out, job.g_x = g_out.data_ptr(), g_x.data_ptr()
     for i, g in enumerate(g_last):
@@ -89,8 +94,9 @@ def backward(
         job.learn = 1
         for i in range(learned):
             job.g_param[i] = sums[i].data_ptr()
+    job.g_norm = norm_sums.data_ptr()
     native.run("backward", job)
-    return g_x, *g_first, sums
+    return g_x, *g_first, sums, norm_sums
 
 
 def _point_at_kept(job: Job, kept: Tensor) -> None:

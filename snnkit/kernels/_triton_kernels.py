@@ -15,7 +15,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-__all__ = ["lif_backward", "lif_forward"]
+__all__ = ["lif_backward", "lif_forward", "norm_back"]
 
 SOFT, HARD, SOFT_DELAYED, HARD_DELAYED = (tl.constexpr(i) for i in (1, 2, 3, 4))
 
@@ -151,10 +151,25 @@ def _rows(at, n, first, stride, T, wide, CHUNK: tl.constexpr, WHOLE: tl.constexp
 
 
 @triton.jit
+def _normed(xs, scale_at, shift_at, period, inner, n, live, CHUNK: tl.constexpr):
+    """What the neurons take: the steps of a chunk behind the norm, if there is one."""
+    found = xs
+    if scale_at is not None:
+        found = ()
+        channel = (n // inner) % period
+        scale = tl.load(scale_at + channel, mask=live, other=0.0)
+        shift = tl.load(shift_at + channel, mask=live, other=0.0)
+        for k in tl.static_range(CHUNK):
+            found = found + (tl.fma(xs[k], scale, shift),)
+    return found
+
+
+@triton.jit
 def lif_forward(
     x_at, v0_at, out_at, v1_at, kept_at,
     leak_at, leak_value, leak_period, leak_inner, other_value,
     threshold_at, threshold_value, threshold_period, threshold_inner, amount_value,
+    scale_at, shift_at, norm_period, norm_inner,
     rest, v_reset, x_stride, N, T,
     V0_STRIDE: tl.constexpr, CHARGE: tl.constexpr, RESET: tl.constexpr, AT_EQUAL: tl.constexpr,
     OWN_AMOUNT: tl.constexpr, CHUNK: tl.constexpr, WHOLE: tl.constexpr, BLOCK: tl.constexpr,
@@ -174,6 +189,7 @@ def lif_forward(
         if kept_at is not None:
             tl.store(kept_at + n + (i - 1) * wide, v, mask=n < tl.where(i > 0, wide, 0))
         xs = _rows(x_at, n, first, x_wide, T, wide, CHUNK, WHOLE)
+        xs = _normed(xs, scale_at, shift_at, norm_period, norm_inner, n, live, CHUNK)
         for k in tl.static_range(CHUNK):
             h = _potential(v, xs[k], leak, other, threshold, amount, rest, v_reset, CHARGE, RESET, AT_EQUAL)
             s = _fires(h, threshold, AT_EQUAL)
@@ -188,13 +204,14 @@ def lif_backward(
     x_at, v0_at, kept_at, g_out_at, g_v_at, g_x_at, g_v0_at, g_leak_at, g_threshold_at,
     leak_at, leak_value, leak_period, leak_inner, other_value,
     threshold_at, threshold_value, threshold_period, threshold_inner, amount_value,
+    scale_at, shift_at, norm_period, norm_inner, mean_at, g_norm_at,
     rest, v_reset, a, b, x_stride, N, T,
     V0_STRIDE: tl.constexpr, CHARGE: tl.constexpr, RESET: tl.constexpr, AT_EQUAL: tl.constexpr,
     OWN_AMOUNT: tl.constexpr, SURROGATE: tl.constexpr, DETACH: tl.constexpr,
     OF_X: tl.constexpr, OF_W: tl.constexpr,
     CHUNK: tl.constexpr, WHOLE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Gradients; the sums over time where ``g_leak_at`` and ``g_threshold_at`` are given."""
+    """Gradients; the sums over time where ``g_leak_at``, ``g_threshold_at`` and ``g_norm_at`` are given."""
     n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = n < N
     wide, x_wide = tl.full((), N, tl.int64), tl.full((), x_stride, tl.int64)
@@ -216,7 +233,9 @@ def lif_backward(
         dv = dx
 
     zero = tl.full(n.shape, 0.0, tl.float32)
-    c, g_leak, g_threshold = zero, zero, zero
+    c, g_leak, g_threshold, g_sum, g_product, mean = zero, zero, zero, zero, zero, zero
+    if g_norm_at is not None:
+        mean = tl.load(mean_at + (n // norm_inner) % norm_period, mask=live, other=0.0)
     if g_v_at is not None:
         c = tl.load(g_v_at + n, mask=live, other=0.0)
     chunks = 1 if WHOLE else (T + CHUNK - 1) // CHUNK
@@ -227,7 +246,8 @@ def lif_backward(
         if not WHOLE:
             later = n < tl.where(i > 0, wide, 0)
             v = tl.where(later, tl.load(kept_at + n + (i - 1) * wide, mask=later, other=0.0), v)
-        xs = _rows(x_at, n, first, x_wide, T, wide, CHUNK, WHOLE)
+        raw = _rows(x_at, n, first, x_wide, T, wide, CHUNK, WHOLE)
+        xs = _normed(raw, scale_at, shift_at, norm_period, norm_inner, n, live, CHUNK)
         gs = (zero,) * CHUNK
         if g_out_at is not None:
             gs = _rows(g_out_at, n, first, wide, T, wide, CHUNK, WHOLE)
@@ -266,6 +286,9 @@ def lif_backward(
             if g_leak_at is not None:
                 w = _start(before, threshold, v_reset, RESET, AT_EQUAL) - rest
                 g_leak += tl.where(here, g_h * (OF_X * xs[k] + OF_W * w), 0.0)
+            if g_norm_at is not None:
+                g_sum += tl.where(here, g_h * dx, 0.0)
+                g_product += tl.where(here, g_h * dx * (raw[k] - mean), 0.0)
             tl.store(g_x_at + n + (first + k) * wide, (g_h * dx).to(g_x_at.dtype.element_ty), mask=here)
             c = tl.where(here, g_h * dv, c)
     if g_v0_at is not None:
@@ -274,3 +297,20 @@ def lif_backward(
         tl.store(g_leak_at + n, g_leak, mask=live)
     if g_threshold_at is not None:
         tl.store(g_threshold_at + n, g_threshold, mask=live)
+    if g_norm_at is not None:
+        tl.store(g_norm_at + n, g_sum, mask=live)
+        tl.store(g_norm_at + wide + n, g_product, mask=live)
+
+
+@triton.jit
+def norm_back(g_at, x_at, scale_at, mean_at, offset_at, slope_at, period, inner, N, BLOCK: tl.constexpr):
+    """g = scale * (g - offset - (x - mean) * slope) in place, N elements, four values by channel."""
+    n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    live = n < N
+    channel = (n // inner) % period
+    g = tl.load(g_at + n, mask=live, other=0.0).to(tl.float32)
+    x = tl.load(x_at + n, mask=live, other=0.0).to(tl.float32)
+    scale, mean = tl.load(scale_at + channel, mask=live), tl.load(mean_at + channel, mask=live)
+    offset, slope = tl.load(offset_at + channel, mask=live), tl.load(slope_at + channel, mask=live)
+    g = scale * (g - offset - (x - mean) * slope)
+    tl.store(g_at + n, g.to(g_at.dtype.element_ty), mask=live)

@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import native
+from ._layout import PLAIN
 from ._lif_op import Kernels, Kinds, Number, Scalars, described, leak_slope, register, run_lif
 from ._passes import backward, forward
 from .dynamics import LIFDynamics
 
-__all__ = ["lif_job", "lif_native"]
+__all__ = ["KERNELS", "lif_job", "lif_native"]
+
+_SCALE = 7  # of csrc/native.c, then the shift and the mean
 
 
 def lif_native(
     x: Tensor, v0: Tensor, leak: Number, threshold: Number, d: LIFDynamics
 ) -> tuple[Tensor, Tensor]:
     """Spikes and final state as :func:`snnkit.kernels.lif`, by the C library."""
-    return run_lif(_KERNELS, x, v0, leak, threshold, d)
+    return run_lif(KERNELS, x, v0, leak, threshold, d)
 
 
 def lif_job(
     step: torch.Size, leak: Number, threshold: Number, d: LIFDynamics
 ) -> tuple[native.Job, list[Tensor]]:
     """A job for steps of this shape without its tensors, and the parameters that it points to."""
-    return _job(step, *described(leak, threshold, d))
+    return _job(step, *described(leak, threshold, d), None)
 
 
 def _job(
-    step: torch.Size, leak: Tensor | None, threshold: Tensor | None, scalars: Scalars, kinds: Kinds
+    step: torch.Size,
+    leak: Tensor | None,
+    threshold: Tensor | None,
+    scalars: Scalars,
+    kinds: Kinds,
+    norm: Tensor | None,
 ) -> tuple[native.Job, list[Tensor]]:
     """What both passes share, and the tensors that the job points into, to stay alive."""
     job = native.Job.from_buffer_copy(_constants(tuple(scalars), tuple(kinds)))
@@ -44,6 +54,11 @@ def _job(
                 job.param[i] = native.param(value, step, keep)
             else:
                 job.param[i].value = value
+    if norm is not None:
+        job.normed = 1
+        wide = (-1, *[1] * (len(step) - 2))
+        for i, row in enumerate((2, 3, 0)):
+            job.param[_SCALE + i] = native.param(norm[row].reshape(wide), step, keep)
     return job, keep
 
 
@@ -86,8 +101,9 @@ def _forward(
     scalars: Scalars,
     kinds: Kinds,
     keep: bool,
+    norm: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
+    job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds, norm)
     return forward(job, x, (v0,), keep)  # type: ignore[return-value]
 
 
@@ -102,13 +118,47 @@ def _backward(
     scalars: Scalars,
     kinds: Kinds,
     of_v0: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds)
+    norm: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    job, _alive = _job(x.shape[1:], leak, threshold, scalars, kinds, norm)
     learned = 0 if leak is None and threshold is None else 2
     return backward(  # type: ignore[return-value]
         job, g_out, (g_v,), x, (v0,), kept, wanted=(of_v0,), learned=learned
     )
 
 
-_KERNELS = Kernels(_forward, _backward)
-register(_KERNELS, "CPU")
+def _norm(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, moments: Sequence[Tensor] | None, eps: float
+) -> Tensor:
+    lib: Any = native.library()
+    norm = torch.empty(4, x.shape[2], **PLAIN)
+    job = _norm_job(x, norm, eps)
+    if moments is None:
+        scratch = torch.empty(2 * native.PIECES, x.shape[2], dtype=torch.float64, device="cpu")
+        lib.snn_moments(job, scratch.data_ptr())
+    else:
+        torch.stack([m.detach() for m in moments], out=norm[:2])
+    inverse = torch.rsqrt(norm[1] + eps)
+    affine = [None if a is None else a.detach().contiguous() for a in (weight, bias)]
+    lib.snn_affine(job, inverse.data_ptr(), *(None if a is None else a.data_ptr() for a in affine))
+    return norm
+
+
+def _norm_back(
+    g: Tensor, x: Tensor, norm: Tensor, sums: Tensor, eps: float, of_batch: bool
+) -> tuple[Tensor, Tensor]:
+    lib: Any = native.library()
+    out = torch.empty(4, x.shape[2], **PLAIN)  # two for the gradients, two for scratch
+    at = [row.data_ptr() for row in out[:3]]
+    lib.snn_norm_back(_norm_job(x, norm, eps), sums.data_ptr(), of_batch, *at, g.data_ptr())
+    return out[0], out[1]
+
+
+def _norm_job(x: Tensor, norm: Tensor, eps: float) -> native.Norm:
+    outer, inner = x.shape[0] * x.shape[1], math.prod(x.shape[3:])
+    sizes = (outer, x.shape[2], inner, x.dtype == torch.bfloat16, native.threads_for(x.numel()))
+    return native.Norm(x.data_ptr(), *sizes, *(row.data_ptr() for row in norm), eps)
+
+
+KERNELS = Kernels(_forward, _backward, _norm, _norm_back)
+register(KERNELS, "CPU")

@@ -19,6 +19,7 @@ from ._layout import EVERY, constant_in_graphs, per_neuron
 
 __all__ = [
     "Job",
+    "Norm",
     "fill",
     "isa",
     "library",
@@ -28,9 +29,10 @@ __all__ = [
     "unavailable",
 ]
 
-ABI = 3
+ABI = 4
 SHARE = 65_536  # neuron-steps that are worth a thread of their own
-STATES, PARAMS, SUMS = 2, 8, 3
+STATES, PARAMS, SUMS = 2, 10, 3
+PIECES = 32  # of the sums by channel
 ISA_NAMES = ("baseline", "AVX2", "AVX-512")
 
 
@@ -45,7 +47,7 @@ class Job(c.Structure):
 
     _fields_ = [
         *[(name, c.c_int32) for name in ("family", "charge", "reset", "surrogate", "detach", "learn")],
-        *[(name, c.c_int32) for name in ("x_bf16", "out_bf16", "threads", "every")],
+        *[(name, c.c_int32) for name in ("x_bf16", "out_bf16", "threads", "every", "normed", "unused")],
         *[(name, c.c_int64) for name in ("T", "N", "x_stride")],
         ("x", c.c_void_p),
         ("out", c.c_void_p),
@@ -60,7 +62,20 @@ class Job(c.Structure):
         ("g_x", c.c_void_p),
         ("g_v0", c.c_void_p * STATES),
         ("g_param", c.c_void_p * SUMS),
+        ("g_norm", c.c_void_p),
         ("stream_bytes", c.c_int64),
+    ]
+
+
+class Norm(c.Structure):
+    """``snn_norm`` of csrc/native.c."""
+
+    _fields_ = [
+        ("x", c.c_void_p),
+        *[(name, c.c_int64) for name in ("outer", "channels", "inner")],
+        *[(name, c.c_int32) for name in ("bf16", "threads")],
+        *[(name, c.c_void_p) for name in ("mean", "var", "scale", "shift")],
+        ("eps", c.c_double),
     ]
 
 
@@ -78,6 +93,10 @@ def library() -> c.CDLL | str:
         return f"{found[0].name} cannot be loaded: {error}"
     for name in ("snn_forward", "snn_backward"):
         getattr(lib, name).argtypes = [c.POINTER(Job)]
+    norm, pointer = c.POINTER(Norm), c.c_void_p
+    lib.snn_moments.argtypes = [norm, pointer]
+    lib.snn_affine.argtypes = [norm, *[pointer] * 3]
+    lib.snn_norm_back.argtypes = [norm, pointer, c.c_int32, *[pointer] * 4]
     lib.snn_isa(-1)
     return lib
 

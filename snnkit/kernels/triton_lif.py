@@ -23,6 +23,7 @@ import importlib.util
 import math
 import os
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -34,7 +35,7 @@ from ._layout import EVERY, NOTHING, constant_in_graphs, kept_shape, per_neuron,
 from ._lif_op import Kernels, Kinds, Number, Scalars, leak_slope, register, run_lif
 from .dynamics import LIFDynamics
 
-__all__ = ["lif_triton", "triton_missing", "triton_unavailable"]
+__all__ = ["KERNELS", "lif_triton", "triton_missing", "triton_unavailable"]
 
 LONGEST = 32  # steps whose potentials all fit into registers
 OLDEST = 3, 3  # triton with tuples of blocks
@@ -45,7 +46,7 @@ def lif_triton(
     x: Tensor, v0: Tensor, leak: Number, threshold: Number, d: LIFDynamics
 ) -> tuple[Tensor, Tensor]:
     """Spikes and final state as :func:`snnkit.kernels.lif`, by Triton."""
-    return run_lif(_KERNELS, x, v0, leak, threshold, d)
+    return run_lif(KERNELS, x, v0, leak, threshold, d)
 
 
 def triton_unavailable(x: Tensor, *operands: Any) -> str | None:
@@ -94,7 +95,13 @@ def _blocks(steps: int, neurons: int, wanted: int) -> dict[str, Any]:
 
 
 def _arguments(
-    x: Tensor, v0: Tensor, leak: Tensor | None, threshold: Tensor | None, scalars: Scalars, kinds: Kinds
+    x: Tensor,
+    v0: Tensor,
+    leak: Tensor | None,
+    threshold: Tensor | None,
+    scalars: Scalars,
+    kinds: Kinds,
+    norm: Tensor | None,
 ) -> tuple[dict[str, Any], int]:
     """What both passes take, and the number of neurons; ``x`` in rows."""
     steps = x.shape[0]
@@ -104,6 +111,10 @@ def _arguments(
         found = (None, 1, 1) if value is None else per_neuron(value, x.shape[1:])
         arguments |= dict(zip([f"{name}_{what}" for what in ("at", "period", "inner")], found, strict=True))
         arguments[f"{name}_value"] = number if value is None else 0.0
+    arguments |= {"scale_at": None, "shift_at": None, "norm_period": 1, "norm_inner": 1}
+    if norm is not None:
+        arguments |= {"scale_at": norm[2], "shift_at": norm[3]}
+        arguments |= {"norm_period": x.shape[2], "norm_inner": math.prod(x.shape[3:])}
     own = math.isnan(scalars[4])
     arguments |= {
         "other_value": 1 - scalars[0] if leak is None else 0.0,
@@ -135,6 +146,7 @@ def _forward(
     scalars: Scalars,
     kinds: Kinds,
     keep: bool,
+    norm: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     x, v0 = rows(x), state(v0)
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
@@ -143,7 +155,7 @@ def _forward(
     v, kept = torch.empty_like(v0, memory_format=torch.contiguous_format), NOTHING
     if keep and x.shape[0] > LONGEST:
         kept = torch.empty(kept_shape(x), dtype=torch.float32, device=x.device)
-    arguments, neurons = _arguments(x, v0, leak, threshold, scalars, kinds)
+    arguments, neurons = _arguments(x, v0, leak, threshold, scalars, kinds, norm)
     arguments |= {"out_at": out, "v1_at": v, "kept_at": None if kept is NOTHING else kept}
     _launch("lif_forward", neurons, arguments | _blocks(x.shape[0], neurons, 64))
     return out, v, kept
@@ -160,17 +172,21 @@ def _backward(
     scalars: Scalars,
     kinds: Kinds,
     of_v0: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+    norm: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x, v0 = rows(x), state(v0)
     g_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     g_v0 = torch.empty_like(v0, memory_format=torch.contiguous_format) if of_v0 else NOTHING
     learn = leak is not None or threshold is not None
     sums = torch.zeros(2, *v0.shape, dtype=torch.float32, device=x.device) if learn else NOTHING
+    norm_sums = NOTHING
+    if norm is not None:
+        norm_sums = torch.zeros(2, *v0.shape, dtype=torch.float32, device=x.device)
     if not x.numel():
         if of_v0:
             g_v0.zero_() if g_v is None else g_v0.copy_(g_v)
-        return g_x, g_v0, sums
-    arguments, neurons = _arguments(x, v0, leak, threshold, scalars, kinds)
+        return g_x, g_v0, sums, norm_sums
+    arguments, neurons = _arguments(x, v0, leak, threshold, scalars, kinds, norm)
     of_x, of_w = leak_slope(kinds[0])
     arguments |= {
         "kept_at": kept if x.shape[0] > LONGEST else None,
@@ -180,6 +196,8 @@ def _backward(
         "g_v0_at": g_v0 if of_v0 else None,
         "g_leak_at": None if leak is None else sums[0],
         "g_threshold_at": None if threshold is None else sums[1],
+        "g_norm_at": None if norm is None else norm_sums,
+        "mean_at": None if norm is None else norm[0],
         "a": scalars[5],
         "b": scalars[6],
         "SURROGATE": kinds[2],
@@ -188,8 +206,34 @@ def _backward(
         "OF_W": of_w,
     }
     _launch("lif_backward", neurons, arguments | _blocks(x.shape[0], neurons, 16))
-    return g_x, g_v0, sums
+    return g_x, g_v0, sums, norm_sums
 
 
-_KERNELS = Kernels(_forward, _backward)
-register(_KERNELS, "CUDA")
+def _norm(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, moments: Sequence[Tensor] | None, eps: float
+) -> Tensor:
+    if moments is None:
+        var, mean = torch.var_mean(x.float(), [i for i in range(x.ndim) if i != 2], correction=0)
+    else:
+        mean, var = moments
+    scale = torch.rsqrt(var + eps) * (1.0 if weight is None else weight.detach())
+    shift = (0.0 if bias is None else bias.detach()) - mean * scale
+    return torch.stack((mean, var, scale, shift))
+
+
+def _norm_back(
+    g: Tensor, x: Tensor, norm: Tensor, sums: Tensor, eps: float, of_batch: bool
+) -> tuple[Tensor, Tensor]:
+    channels = x.shape[2]
+    s, product = sums.reshape(2, x.shape[1], channels, -1).sum((1, 3), dtype=torch.float64)
+    inverse = 1 / (norm[1].double() + eps)
+    share = channels / x.numel() if of_batch else 0.0
+    offset, slope = (s * share).float(), (product * inverse * share).float()
+    arguments = {"g_at": g, "x_at": x, "scale_at": norm[2], "mean_at": norm[0], "offset_at": offset}
+    sizes = {"period": channels, "inner": math.prod(x.shape[3:]), "N": x.numel(), "BLOCK": 1024}
+    _launch("norm_back", x.numel(), {**arguments, "slope_at": slope, **sizes})
+    return (product * inverse.sqrt()).float(), s.float()
+
+
+KERNELS = Kernels(_forward, _backward, _norm, _norm_back)
+register(KERNELS, "CUDA")

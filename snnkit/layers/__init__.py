@@ -7,6 +7,7 @@ from .ei import EIConv2d, EILinear
 from .embed import EMBEDS, PatchEmbed, ms_sps, sps
 from .head import Head
 from .mlp import CHANNEL_MIXERS, MLP
+from .norm_neuron import norm_neuron
 from .per_step import PerStep
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "ResidualKind",
     "SpikingConv",
     "ms_sps",
+    "norm_neuron",
     "sps",
 ]

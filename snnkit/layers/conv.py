@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..neurons import NeuronFactory, Role
 from ..sequence import per_step
+from .norm_neuron import may_fuse, norm_neuron
 
 __all__ = ["SpikingConv"]
 
@@ -55,6 +56,8 @@ class SpikingConv(nn.Module):
         """See the class."""
         if self.neuron is not None and self.neuron_first:
             x = self.neuron(x)
+        if self.neuron is not None and not self.neuron_first and may_fuse(self.affine[-1], self.neuron):
+            return self._normed_and_fired(x, repeat)
         if repeat == 1:
             x = per_step(self.affine, x)
         else:
@@ -63,6 +66,14 @@ class SpikingConv(nn.Module):
             x = x.expand(repeat, *x.shape[1:])
         if self.neuron is not None and not self.neuron_first:
             x = self.neuron(x)
+        return x if self.pool is None else per_step(self.pool, x, training=True)
+
+    def _normed_and_fired(self, x: Tensor, repeat: int) -> Tensor:
+        """Order "CBN" without a pooling in between: norm and neuron in one operation."""
+        conv, norm = self.affine
+        y = per_step(conv, x)
+        y = y if repeat == 1 else y.expand(repeat, *y.shape[1:])
+        x = norm_neuron(norm, self.neuron, y)  # type: ignore[arg-type]
         return x if self.pool is None else per_step(self.pool, x, training=True)
 
 

@@ -23,7 +23,8 @@ from torch.nn import functional as F
 
 from ..checks import choice, flag, number
 from ..errors import ConfigError, require
-from ..kernels import LIFDynamics, lif
+from ..kernels import LIFDynamics, Norm, lif, norm_lif, norm_lif_unavailable
+from ..sequence import check_state
 from ..surrogate import Surrogate, as_surrogate, heaviside, spike
 from .base import NEURONS, Neuron, NeuronOps, per_channel
 from .presets import LibraryPresets
@@ -242,6 +243,32 @@ class LIF(LibraryPresets, Neuron):
         step = partial(_step, leak=leak, threshold=threshold, d=self.dynamics)
         spikes, v = lif(x, state.v, leak, threshold, self.dynamics, step)
         return spikes, LIFState(v)
+
+    def forward_normed(self, x: Tensor, norm: Norm) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Output behind a batch norm, in one operation; None where there is none that can.
+
+        Args:
+            x: ``[T, B, C, ...]``, in front of the norm.
+
+        Returns:
+            spikes; mean and biased variance ``[C]`` of the batch, or those of ``norm`` if it has them.
+        """
+        moments: list[Tensor] = []
+
+        def run(x: Tensor, state: LIFState | None = None) -> tuple[Tensor, LIFState]:
+            like = self.initial_state(torch.empty(x.shape[1:], dtype=torch.float32, device=x.device))
+            if state is None:
+                state = like
+            else:
+                check_state(state, like, type(self).__name__)
+            spikes, v, *found = norm_lif(x, norm, state.v, *self._operands(state.v), self.dynamics)
+            moments.extend(found)
+            return spikes, LIFState(v)
+
+        operands = (self.leak, self.threshold)
+        if norm_lif_unavailable(x, norm, *operands, d=self.dynamics) is not None:
+            return None
+        return self._call(run, x), moments[0], moments[1]
 
     def energy_ops(self) -> NeuronOps:
         """One leak multiplication, one addition (two with a resting potential), one comparison."""

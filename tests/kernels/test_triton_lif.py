@@ -5,6 +5,7 @@ Without a GPU they run in Triton's interpreter: ``make test-triton``. What needs
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import subprocess
@@ -16,10 +17,11 @@ import pytest
 import torch
 from helpers import relative_error, same_bits
 from test_lif_kernel import random_input, random_settings
-from torch import Tensor
+from torch import Tensor, nn
 
 from snnkit.errors import BackendError
 from snnkit.kernels import LIFDynamics, backend_report, lif, triton_lif, use_backend
+from snnkit.layers import norm_neuron
 from snnkit.neurons import LIF, lif_step
 from snnkit.surrogate import SURROGATES
 
@@ -74,6 +76,31 @@ def random_case(seed: int) -> tuple[LIF, Tensor]:
         for p in neuron.parameters():
             p.add_(0.2 * torch.randn(p.shape, generator=generator))
     return neuron, random_input(rng, generator, channels).float()
+
+
+@runs
+@pytest.mark.parametrize("shape", [(5, 3, 4, 3, 2), (37, 2, 5), (4, 2, 3, 7)])
+@pytest.mark.parametrize("train", [True, False])
+def test_norm_and_lif_equal_the_two_modules(shape: tuple[int, ...], train: bool) -> None:
+    torch.manual_seed(0)
+    norm = {3: nn.BatchNorm1d, 4: nn.BatchNorm1d, 5: nn.BatchNorm2d}[len(shape)](shape[2]).train(train)
+    nn.init.normal_(norm.weight, 1, 0.3)
+    nn.init.normal_(norm.bias, 0.3, 0.3)
+    neuron = LIF(tau=2.5, learn_tau=True, learn_threshold=True)
+    x, g = torch.randn(shape) * 2 + 1, torch.randn(shape)
+    found = []
+    for path in ("triton", "reference"):
+        a, b = copy.deepcopy(norm).to(DEVICE), copy.deepcopy(neuron).to(DEVICE)
+        given = x.to(DEVICE).requires_grad_()
+        with use_backend(path):
+            out = norm_neuron(a, b, given)
+        gradients = torch.autograd.grad(out, [given, *a.parameters(), *b.parameters()], g.to(DEVICE))
+        found.append((out.detach(), gradients, a.running_mean, a.running_var))
+    (ours, grads, *moments), (theirs, wanted, *others) = found
+    assert 0 < ours.mean() < 1
+    assert torch.equal(ours, theirs)
+    for one, other in zip([*grads, *moments], [*wanted, *others], strict=True):
+        assert relative_error(one, other) < 2e-4
 
 
 @runs
@@ -193,11 +220,14 @@ from snnkit.kernels import _triton_kernels as kernels
 
 def ptx(name, **settings):
     kernel = getattr(kernels, name)
-    settings = {"V0_STRIDE": 0, "AT_EQUAL": True, "OWN_AMOUNT": True, "DETACH": False, "SURROGATE": 0,
+    normed = settings.pop("normed", False)
+    without = {} if normed else dict.fromkeys(("scale_at", "shift_at", "mean_at", "g_norm_at"))
+    settings = {**without, "V0_STRIDE": 0, "AT_EQUAL": True, "OWN_AMOUNT": True, "DETACH": False, "SURROGATE": 0,
                 "OF_X": 1, "OF_W": -1, "BLOCK": 128, **settings}
-    integers = ("N", "T", "x_stride", "leak_period", "leak_inner", "threshold_period", "threshold_inner")
+    integers = ("N", "T", "x_stride", "leak_period", "leak_inner", "threshold_period", "threshold_inner",
+                "norm_period", "norm_inner", "period", "inner")
     signature = {
-        n: "constexpr" if n in settings else "*bf16" if n in ("x_at", "out_at", "g_out_at", "g_x_at")
+        n: "constexpr" if n in settings else "*bf16" if n in ("x_at", "out_at", "g_out_at", "g_x_at", "g_at")
         else "*fp32" if n.endswith("_at") else "i64" if n in integers else "fp32"
         for n in kernel.arg_names
     }
@@ -212,6 +242,9 @@ for charge in range(8):
 ptx("lif_forward", CHARGE=0, RESET=3, CHUNK=16, WHOLE=False)
 ptx("lif_backward", CHARGE=0, RESET=4, CHUNK=8, WHOLE=True)
 ptx("lif_backward", CHARGE=5, RESET=2, CHUNK=16, WHOLE=False)
+ptx("lif_forward", CHARGE=0, RESET=2, CHUNK=4, WHOLE=True, normed=True)
+ptx("lif_backward", CHARGE=0, RESET=2, CHUNK=4, WHOLE=True, normed=True)
+ptx("norm_back", normed=True)
 """
 
 

@@ -19,11 +19,13 @@
 #define SNN_X86 1
 #endif
 
-#define SNN_ABI 3
+#define SNN_ABI 4
 #define MAX_BLOCK 1024
 #define CHUNK 256
+#define LANES 16
+#define PIECES 32 /* of sums by channel; independent of the threads, and so are the sums */
 #define EVENT_TILE 256
-#define PARAMS 8
+#define PARAMS 10
 #define STATES 2
 #define SUMS 3
 
@@ -36,6 +38,7 @@ typedef struct { /* values of one parameter: element n of a step has data[(n / i
 typedef struct {
     int32_t family, charge, reset, surrogate, detach, learn; /* what to compute: see the families */
     int32_t x_bf16, out_bf16, threads, every;               /* every: steps between stored states */
+    int32_t normed, unused;                                 /* normed: the neurons take P_SCALE * x + P_SHIFT */
     int64_t T, N, x_stride;                                 /* x_stride: elements between steps; 0 repeats */
     const void *x;
     void *out;                 /* forward: outputs [T, N] */
@@ -50,8 +53,18 @@ typedef struct {
     void *g_x;                 /* ... and out */
     float *g_v0[STATES];
     float *g_param[SUMS];      /* sums over time [N], if learn; null: not wanted */
+    double *g_norm;            /* if normed: sums by channel of g_x, the gradient behind the norm, and of
+                                  g_x * (x - P_MEAN), of every piece of the work [PIECES, 2, channels] */
     int64_t stream_bytes;      /* outputs larger than this bypass the cache */
 } snn_job;
+
+typedef struct { /* a batch norm in front of neurons, x [outer, channels, inner] */
+    const void *x;
+    int64_t outer, channels, inner;
+    int32_t bf16, threads;
+    float *mean, *var, *scale, *shift; /* [channels] each */
+    double eps;
+} snn_norm;
 
 typedef struct { /* one piece of a step: n neurons at their place in the block */
     int n;
@@ -63,6 +76,7 @@ typedef struct { /* one piece of a step: n neurons at their place in the block *
 } snn_rows;
 
 enum { LIF, COUNT, SYNAPTIC, ULTRA };
+enum { P_SCALE = 7, P_SHIFT, P_MEAN };
 
 #define PASTE2(a, b) a##_##b
 #define PASTE(a, b) PASTE2(a, b)
@@ -145,6 +159,23 @@ void snn_step(const snn_stage *stages, int32_t count, const float *x) {
         CALL(forward, &s->job);
         x = s->job.out;
     }
+}
+
+/* Mean and variance of the batch; scratch [PIECES, 2, channels]. */
+void snn_moments(const snn_norm *norm, double *scratch) { CALL(moments, norm, scratch); }
+
+/* Scale and shift from the mean, 1 / standard deviation, weight and bias (null: 1 and 0), rounded as by torch. */
+void snn_affine(const snn_norm *norm, const float *inverse, const float *weight, const float *bias) {
+    for (int64_t c = 0; c < norm->channels; c++) {
+        norm->scale[c] = weight ? inverse[c] * weight[c] : inverse[c];
+        norm->shift[c] = (float)((bias ? bias[c] : 0.0) - (double)norm->mean[c] * norm->scale[c]);
+    }
+}
+
+/* sums [PIECES, 2, channels]; scratch [2, channels] */
+void snn_norm_back(const snn_norm *norm, const double *sums, int32_t of_batch, float *g_weight, float *g_bias,
+                   float *scratch, void *g) {
+    CALL(norm_back, norm, sums, of_batch, g_weight, g_bias, scratch, g);
 }
 
 /* at and scale: scratch of threads * (tile * inputs + 1) entries, tile = min(ceil(rows / threads), EVENT_TILE) */
