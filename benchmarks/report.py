@@ -18,12 +18,18 @@ TITLES = {
     "neurons_stock_1": "LIF over a sequence, 1 thread, memory as the system hands it out",
     "neurons_stock_2": "The same, 2 threads",
     "open_neuromorphic_512_float32": "Linear(512, 512) + LIF, batch 16, T = 500, 1 thread",
+    "open_neuromorphic_512_bfloat16": "The same, ours in bfloat16, peers in float32",
+    "norm": "Batch norm + LIF in training, T = 4, 1 thread: one operation against two",
     "streaming": "Three layers Linear(n, n) + LIF, one step, batch 1, 1 thread; ours: `snnkit.StepEngine`",
     "event_linear": "Linear layers on spikes: the dense product against gathered weights, 1 thread",
     "one_step": "One frame (T = 1), Linear - neuron - Linear: test accuracy, mean of three seeds",
     "imports": "Import on top of torch, and the first call of a neuron, in seconds",
 }
-FACTS = {"means": "Geometric means against spikingjelly", "memory_mb": "Peak memory in MB"}
+FACTS = {
+    "means": "Geometric means against spikingjelly",
+    "memory_mb": "Peak memory in MB",
+    "compiled": "torch.compile of spikingjelly, warm, T = 4",
+}
 HEAD = """# Benchmarks
 
 Written by `make bench`, which runs all libraries in one process with their calls interleaved. A figure is
@@ -42,12 +48,9 @@ def main() -> None:
         result = json.loads(path.read_text())
         machine = ", ".join(f"{k} {v}" for k, v in result["environment"].items())
         parts += [f"## {title}\n", _table(result["rows"])]
-        for fact in ("means", "memory_mb"):
+        for fact, label in FACTS.items():
             if fact in result:
                 values = ", ".join(f"{k} {v:.1f}" for k, v in result[fact].items())
-                label = {"means": "Geometric means against spikingjelly", "memory_mb": "Peak memory in MB"}[
-                    fact
-                ]
                 parts.append(f"{label}: {values}.\n")
     parts.insert(1, f"Machine and versions: {machine}.\n")
     PAGE.write_text("\n".join(parts))

@@ -13,6 +13,7 @@ from ..sequence import checks_numerics, in_transform, per_step
 __all__ = ["fused_norm_neuron", "may_fuse", "norm_neuron"]
 
 _NORMS = {nn.BatchNorm1d: (3, 4), nn.BatchNorm2d: (5,), nn.BatchNorm3d: (6,)}  # ranks of [T, B, C, ...]
+_RUN = ("forward", "run", "_run", "step")  # as they were defined, on the class and on the module
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -57,7 +58,8 @@ def may_fuse(norm: nn.Module, neuron: nn.Module) -> bool:
         type(norm) in _NORMS
         and isinstance(neuron, LIF)
         and not neuron._own_step
-        and type(neuron).forward is LIF.forward
+        and all(getattr(type(neuron), name) is getattr(LIF, name) for name in _RUN)
+        and not any(name in vars(m) for name in _RUN for m in (norm, neuron))
         and not any(getattr(m, hooks) for m in (norm, neuron) for hooks in _HOOKS)
         and not any(getattr(torch_module, f"_global{hooks}") for hooks in _HOOKS)
         and (torch.compiler.is_compiling() or not (_dispatched() or in_transform() or checks_numerics()))

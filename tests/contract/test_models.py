@@ -12,6 +12,7 @@ import torch
 from helpers import same_bits
 from model_settings import build, events, every_model, every_pair, spec, streams, unsaturated
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from snnkit.errors import ConfigError, DTypeError, InputTypeError, ShapeError
 from snnkit.models import create_model
@@ -300,6 +301,19 @@ def test_export(model: str, neuron: str) -> None:
     exported = torch.export.export(net, (events(2, 2).double(),), strict=False).module()
     x = events(2, 2).double()
     torch.testing.assert_close(exported(x), net(x), rtol=1e-9, atol=1e-9)
+
+
+@every_pair
+def test_activation_checkpointing(model: str, neuron: str) -> None:
+    """Gradients are those of a plain backward pass, bit for bit."""
+    net, data = build(model, neuron, 2).train(), events(2, 3)
+    weights, grads = torch.randn(3, 10), []
+    for run in (net, lambda x: checkpoint(net, x, use_reentrant=False)):
+        net.zero_grad()
+        x = data.clone().requires_grad_()
+        (run(x) * weights).sum().backward()
+        grads.append((x.grad, *(p.grad for p in net.parameters())))
+    assert same_bits(*grads)
 
 
 @every_model

@@ -76,6 +76,22 @@ def test_activation_checkpointing(name: str, settings: Settings) -> None:
     assert same_bits(*grads)
 
 
+@every_neuron
+def test_threads_do_not_change_a_bit(name: str, settings: Settings) -> None:
+    """Large enough that two threads share the work of the kernels."""
+    neuron, data = build(name, settings, 4), sequence(4, 400, CHANNELS, 40)
+    weights, found, threads = torch.randn_like(data), [], torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            x = data.clone().requires_grad_()
+            out = neuron(x)
+            found.append((out.detach(), torch.autograd.grad(out, x, weights)[0]))
+    finally:
+        torch.set_num_threads(threads)
+    assert same_bits(*found)
+
+
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo's own
 @every_costly
 def test_compile_without_graph_breaks(name: str, settings: Settings) -> None:

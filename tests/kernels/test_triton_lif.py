@@ -222,7 +222,8 @@ def ptx(name, **settings):
     kernel = getattr(kernels, name)
     normed = settings.pop("normed", False)
     without = {} if normed else dict.fromkeys(("scale_at", "shift_at", "mean_at", "g_norm_at"))
-    settings = {**without, "V0_STRIDE": 0, "AT_EQUAL": True, "OWN_AMOUNT": True, "DETACH": False, "SURROGATE": 0,
+    settings = {**without, "V0_STRIDE": 0,
+                "AT_EQUAL": True, "OWN_AMOUNT": True, "DETACH": False, "SURROGATE": 0,
                 "OF_X": 1, "OF_W": -1, "BLOCK": 128, **settings}
     integers = ("N", "T", "x_stride", "leak_period", "leak_inner", "threshold_period", "threshold_inner",
                 "norm_period", "norm_inner", "period", "inner")

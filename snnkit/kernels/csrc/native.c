@@ -22,12 +22,15 @@
 #define SNN_ABI 4
 #define MAX_BLOCK 1024
 #define CHUNK 256
-#define LANES 16
+#define LANES 8
 #define PIECES 32 /* of sums by channel; independent of the threads, and so are the sums */
 #define EVENT_TILE 256
 #define PARAMS 10
 #define STATES 2
 #define SUMS 3
+
+typedef double snn_lanes __attribute__((vector_size(8 * LANES)));
+typedef float snn_floats __attribute__((vector_size(4 * LANES)));
 
 typedef struct { /* values of one parameter: element n of a step has data[(n / inner) % period], or value */
     const float *data;
