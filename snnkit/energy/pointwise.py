@@ -167,7 +167,7 @@ def _add(op: Op) -> OpCount | object:
 def _mul(op: Op) -> OpCount | object:
     x, y = op.args["self"], op.args["other"]
     size = op.out.numel()
-    if op.call == "einsum" and isinstance(y, Tensor):
+    if op.call in ("einsum", "outer", "ger") and isinstance(y, Tensor):
         return outer(op, x, y)
     if not op.is_data(x) or not op.is_data(y):
         if op.name.startswith("div") and op.is_data(y):

@@ -96,14 +96,14 @@ class Op:
         """What is known about the storage of ``x``."""
         return self.marks.get(x)
 
-    def alphabet(self, x: Tensor, mask: Tensor | None = None, *, real: bool = False) -> Alphabet:
+    def alphabet(self, x: Tensor, *, real: bool = False) -> Alphabet:
         """Alphabet of ``x``: real if known to be, or known from the layer that made it, else observed."""
         if real:
             return REAL
         mark = self.marks.get(x)
         if mark is not None and mark.alphabet is not None:
             return mark.alphabet
-        seen = observe(x, mask)
+        seen = observe(x)
         if seen.kind == "empty" and mark is not None and mark.declared is not None:
             return mark.declared
         return seen

@@ -22,22 +22,26 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import pointwise
-from .alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, indicator, observe
+from .alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, observe
 from .guard import decomposed_recurrence
 from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
 from .operators import DEVICES, Operator, describe
 from .provenance import Linear, Mark, Provenance, storage_key, tensors_in
 from .rules import Op, OpCount, looks_like_matmul
+from .synaptic import levels, nonzero_per_row
 
 __all__ = ["Tally", "Watch"]
 
 _SHAPED = frozenset(
     (
         "linear", "matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "addmm", "baddbmm", "einsum",
-        "tensordot", "bilinear", "scaled_dot_product_attention", "multi_head_attention_forward",
+        "outer", "ger", "tensordot", "bilinear", "scaled_dot_product_attention",
+        "multi_head_attention_forward",
     )
 )  # fmt: skip
+# of its own, in C++: Python decompositions of some operators would change what is executed
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 
 
@@ -154,7 +158,7 @@ class Watch(TorchDispatchMode):
         devices = [d for d in DEVICES if torch.is_autocast_enabled(d)]
         self._busy = True
         try:
-            with torch.no_grad():
+            with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad():
                 if not devices:
                     yield
                     return
@@ -180,12 +184,10 @@ class Watch(TorchDispatchMode):
         values: dict[str, Tensor | int] = {"neuron_steps": x.numel()}
         seen = EMPTY
         if spec.levels is not None and y.shape == x.shape and rows:
-            ones = indicator(y)
-            seen = observe(y, ones)
-            values["spikes"] = ones.reshape(rows, -1).sum(1, dtype=torch.float64)
-            values["spike_units"] = values["spikes"]
+            seen = observe(y)
+            values["spikes"] = values["spike_units"] = nonzero_per_row(y, rows)
             if seen.is_event and seen.levels > 1:
-                values["spike_units"] = y.abs().double().reshape(rows, -1).sum(1) / seen.unit
+                values["spike_units"] = levels(y.reshape(rows, -1), seen).sum(1, dtype=torch.float64)
             declared = Alphabet("uniform", seen.unit or 1.0, max(spec.levels, 1), spec.signed)
             if seen.kind == "real" or seen.levels > declared.levels or (seen.signed and not spec.signed):
                 signed = " signed" if spec.signed else ""
@@ -223,9 +225,7 @@ class Watch(TorchDispatchMode):
                     if device not in operator.autocast:
                         stack.enter_context(torch.autocast(device, dtype))
                 stack.enter_context(self)
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
         out = func(*args, **kwargs)
         self._observe(operator, args, kwargs, out)
         return out
