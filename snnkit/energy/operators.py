@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from . import functions as functions  # registers its rules
 from . import pointwise, synaptic
 from .rules import Rule, rule_of
 

@@ -1,8 +1,9 @@
-"""The registry of counting rules, by operator; rules live in :mod:`synaptic` and :mod:`pointwise`.
+"""The registry of counting rules, by operator.
 
-A rule looks at one executed operation and answers with an :class:`OpCount`, with ``FREE`` (moves or
-relabels data, or can be folded away), or with a sentence: not counted, and why. An operator without a
-rule is not counted either. Both are listed in the report, so nothing is silently zero.
+Rules live in :mod:`synaptic`, :mod:`pointwise` and :mod:`functions`. A rule looks at one executed operation
+and answers with an :class:`OpCount` (or a tuple of them), with ``FREE`` (moves or relabels data, or can be
+folded away), or with a sentence: not counted, and why. An operator without a rule is not counted either.
+Both are listed in the report, so nothing is silently zero.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Op:
         return any(self.marks.is_data(t) for t in tensors_in(self.args.values()))
 
 
-Rule = Callable[[Op], OpCount | object]
+Rule = Callable[[Op], "OpCount | tuple[OpCount, ...] | object"]
 _RULES: dict[Any, Rule] = {}
 
 

@@ -27,7 +27,7 @@ from .provenance import Linear
 from .reach import Geometry, spread
 from .rules import FREE, Op, OpCount, rule
 
-__all__ = ["levels", "nonzero_per_row", "outer"]
+__all__ = ["coincidences", "levels", "nonzero_per_row", "outer"]
 
 _EXACT = 2**24
 
@@ -61,6 +61,14 @@ def nonzero_per_row(x: Tensor, rows: int) -> Tensor:
     if not x.numel():
         return torch.zeros(rows, dtype=torch.float64, device=x.device)
     return torch.cat([_sum(ones) for ones in indicators(x.reshape(rows, -1))])
+
+
+def coincidences(x: Tensor, y: Tensor, rows: int) -> Tensor:
+    """Number of positions where both are nonzero, in each of ``rows`` parts, in float64."""
+    if not x.numel():
+        return torch.zeros(rows, dtype=torch.float64, device=x.device)
+    pairs = zip(indicators(x.reshape(rows, -1)), indicators(y.reshape(rows, -1)), strict=True)
+    return torch.cat([_sum(a.mul_(b)) for a, b in pairs])
 
 
 def _nonzero_out(out: Tensor, rows: int, size: int) -> Tensor:
@@ -271,7 +279,26 @@ def _activations(op: Op, a: Tensor, b: Tensor, bias: bool) -> OpCount:
     return OpCount("product", values, rows, op.shape, (m, k, n), alphabet_a, alphabet_b)
 
 
-def outer(op: Op, a: Tensor, b: Tensor) -> OpCount | object:
+@rule("addr", "addr_")
+def _add_outer(op: Op) -> OpCount | object:
+    return outer(
+        op, op.tensor("vec1").unsqueeze(1), op.tensor("vec2").unsqueeze(0), bias=op.args["beta"] != 0
+    )
+
+
+@rule("_trilinear")
+def _bilinear(op: Op) -> tuple[OpCount, OpCount]:
+    """``out[b, o] = sum_ij x[b, i] W[o, i, j] y[b, j]``: a linear layer on the products of its inputs."""
+    w = op.args["i2"].squeeze(0)  # [O, I, J]
+    x, y = op.args["i1"].reshape(-1, w.shape[1]), op.args["i3"].reshape(-1, w.shape[2])
+    products = (x.unsqueeze(2) * y.unsqueeze(1)).flatten(1)
+    masks = op.alphabet(x).is_spike or op.alphabet(y).is_spike
+    values: dict[str, Tensor | int] = {"and_ops" if masks else "muls": products.numel()}
+    forming = OpCount("pointwise", values, len(x), tuple(x.shape))
+    return forming, _weights(op, products, w.flatten(1).t(), bias=False)
+
+
+def outer(op: Op, a: Tensor, b: Tensor, *, bias: bool = False) -> OpCount | object:
     """An einsum without a summed index runs as one broadcast multiplication: a product with K = 1."""
     lead = op.out.shape[:2]
     rows = math.prod(lead)
@@ -286,6 +313,7 @@ def outer(op: Op, a: Tensor, b: Tensor) -> OpCount | object:
     pairs_a, pairs_b, both = pairs(ones_a), pairs(ones_b), pairs(ones_a * ones_b)
     size, signature = op.out.numel(), tuple(op.out.shape[2:])
     values: dict[str, Tensor | int] = {"dense": size, "valid": size, "numel_out": size}
+    values["bias_add"] = size if bias else 0
     values["nnz_out"] = pairs(indicator(op.out))
     values["abs_a"] = pairs(levels(a, alphabet_a)) * alphabet_a.unit if alphabet_a.is_event else 0
     nnz_a, nnz_b = int(ones_a.sum()), int(ones_b.sum())

@@ -92,7 +92,8 @@ class Trace:
     def coverage(self) -> float:
         """Share of element operations (slots, updates, elements) that were counted, 0..1."""
         total = self.total
-        counted = total.dense + total.neuron_steps + total.adds + total.muls + total.cmps + total.and_ops
+        beside = total.adds + total.muls + total.cmps + total.and_ops + total.exps + total.divs + total.sqrts
+        counted = total.dense + total.neuron_steps + beside
         missing = sum(u.elements for u in self.uncounted)
         return counted / (counted + missing) if counted + missing else 1.0
 

@@ -288,14 +288,16 @@ class Watch(TorchDispatchMode):
             answer = operator.rule(op)
         for note in op.notes:
             self._note(frame.path, note)
-        if isinstance(answer, OpCount):
-            if operator.synaptic:
-                self._real[frame.path, site] = (answer.a.kind == "real", answer.b.kind == "real")
-            path = frame.path if answer.path is None else answer.path
-            self.ledger.add(path, operator.name, site or self._site(), answer)
-        elif isinstance(answer, str):
+        if isinstance(answer, str):
             elements = sum(t.numel() for t in tensors_in((out,)))
             self._uncounted(frame.path, operator.name, elements, answer, hidden)
+        for count in answer if isinstance(answer, tuple) else (answer,):
+            if not isinstance(count, OpCount):
+                continue
+            if count.kind in ("weight", "product"):
+                self._real[frame.path, site] = (count.a.kind == "real", count.b.kind == "real")
+            path = frame.path if count.path is None else count.path
+            self.ledger.add(path, operator.name, site or self._site(), count)
         return op
 
     def _pass_on(
