@@ -29,12 +29,18 @@ class Snapshot:
 
     Covers rebound attributes, tensors changed in place (buffers, attributes, values of dicts and lists
     one level deep) and changed containers. Parameters are not copied: :meth:`changed_parameters` tells.
+    Buffers of scripted modules are put back by value.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._modules = list(model.modules())
         self._values: list[tuple[Tensor, Tensor]] = []
+        self._modules, scripted = [], []  # the latter keep their members in C++: neither listed nor replaced
+        for module in model.modules():
+            (scripted if isinstance(module, torch.jit.ScriptModule) else self._modules).append(module)
         self._saved = [self._save(m) for m in self._modules]
+        for module in scripted:
+            for buffer in module.buffers(recurse=False):
+                self._keep(buffer)
         self._parameters = [(n, p, _version(p)) for n, p in model.named_parameters()]
 
     def _save(self, module: nn.Module) -> tuple[dict[str, Any], dict[str, Any], list[tuple[Any, Any]]]:

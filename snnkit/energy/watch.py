@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -95,6 +96,9 @@ class Watch(TorchDispatchMode):
         self._real: dict[tuple[str, int], tuple[bool, bool]] = {}
         self._nonzero: dict[tuple[Any, ...], bool] = {}
         self._parameters = {storage_key(p) for p in model.parameters()}
+        # what a parametrization keeps beside its parameters, as spectral norm its vectors, makes weights too
+        lists = (m for m in model.modules() if isinstance(m, ParametrizationList))
+        self._weights = [*model.parameters(), *(b for m in lists for b in m.buffers())]
         self._stack: list[_Frame] = []
         self._busy = False
         self.call = ""
@@ -118,7 +122,7 @@ class Watch(TorchDispatchMode):
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the model once and observe it; hooks and modes are gone afterwards, whatever happens."""
-        self.marks = Provenance(self.model.parameters(), tensors_in((args, kwargs)))
+        self.marks = Provenance(self._weights, tensors_in((args, kwargs)))
         self.sequences, self.single = [], defaultdict(list)
         self._stack, self._busy, self.call, self.shape = [], False, "", None
         self._bottom = sys._getframe()
