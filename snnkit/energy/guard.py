@@ -34,7 +34,8 @@ class Snapshot:
 
     def __init__(self, model: nn.Module) -> None:
         self._values: list[tuple[Tensor, Tensor]] = []
-        self._modules, scripted = [], []  # the latter keep their members in C++: neither listed nor replaced
+        self._modules: list[nn.Module] = []
+        scripted: list[nn.Module] = []  # keep their members in C++: neither listed nor replaced
         for module in model.modules():
             (scripted if isinstance(module, torch.jit.ScriptModule) else self._modules).append(module)
         self._saved = [self._save(m) for m in self._modules]

@@ -287,10 +287,11 @@ def _add_outer(op: Op) -> OpCount | object:
 
 
 @rule("_trilinear")
-def _bilinear(op: Op) -> tuple[OpCount, OpCount]:
+def _bilinear(op: Op) -> tuple[OpCount, OpCount] | str:
     """``out[b, o] = sum_ij x[b, i] W[o, i, j] y[b, j]``: a linear layer on the products of its inputs."""
-    w = op.args["i2"].squeeze(0)  # [O, I, J]
-    x, y = op.args["i1"].reshape(-1, w.shape[1]), op.args["i3"].reshape(-1, w.shape[2])
+    x, w, y = op.args["i1"], op.args["i2"], op.args["i3"]
+    if (x.ndim, w.ndim, y.ndim) != (2, 3, 2):
+        return "a product of three operands of another form than a bilinear layer"
     products = (x.unsqueeze(2) * y.unsqueeze(1)).flatten(1)
     masks = op.alphabet(x).is_spike or op.alphabet(y).is_spike
     values: dict[str, Tensor | int] = {"and_ops" if masks else "muls": products.numel()}
