@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -22,6 +22,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..errors import InputTypeError, SnnkitError
 from . import pointwise
 from .alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, observe
 from .guard import decomposed_recurrence
@@ -29,7 +30,7 @@ from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
 from .operators import DEVICES, Operator, describe
 from .provenance import Linear, Mark, Provenance, storage_key, tensors_in
-from .rules import Op, OpCount, looks_like_matmul
+from .rules import FREE, Op, OpCount, looks_like_matmul
 from .synaptic import levels, nonzero_per_row
 
 __all__ = ["Tally", "Watch"]
@@ -108,6 +109,8 @@ class Watch(TorchDispatchMode):
     def _spec(self, module: nn.Module, path: str) -> NeuronSpec | None:
         try:
             spec = neuron_spec(module)
+        except SnnkitError:
+            raise
         except (TypeError, NotImplementedError, ValueError) as error:
             self._note(path or type(module).__name__, f"no neuron cost, energy_ops() failed: {error}")
             return None
@@ -148,13 +151,15 @@ class Watch(TorchDispatchMode):
         if not self._stack:
             return
         frame = self._stack.pop()
-        if frame.spec is None or not frame.outer or self._busy:
+        if self._busy:
             return
-        x = next(tensors_in((args, kwargs)), None)
-        y = next(tensors_in((out,)), None)
-        if x is not None and y is not None:
-            with self._quiet():
-                self._neuron(frame.path, frame.spec, x, y)
+        if frame.spec is not None and frame.outer:
+            x = next(tensors_in((args, kwargs)), None)
+            y = next(tensors_in((out,)), None)
+            if x is not None and y is not None:
+                with self._quiet():
+                    self._neuron(frame.path, frame.spec, x, y)
+        self._filled_elsewhere(tensors_in((out,)), frame)
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -240,10 +245,16 @@ class Watch(TorchDispatchMode):
         if kwargs:
             inputs += tensors_in(kwargs.values())
         before = [marks.get(t) for t in inputs]
+        written = [t for at in operator.written for t in tensors_in((_argument(args, kwargs, at),))]
+        if operator.allocates:
+            marks.allocated(out)
+        elif not operator.shape_only and any(m is not None and m.blank for m in before):
+            changed = {storage_key(t) for t in (*written, *tensors_in((out,)))}  # or viewed
+            read = (t for t in inputs if storage_key(t) not in changed)
+            self._filled_elsewhere(read, self._stack[-1] if self._stack else None)
         data = any(m is not None and m.data for m in before)
         # zeros_like(x) takes nothing from x but its shape
         fresh = [] if operator.shape_only else marks.follow(before, out)
-        written = [t for at in operator.written for t in tensors_in((_argument(args, kwargs, at),))]
         op: Op | None = None
         if not operator.free or operator.rule is not None:
             op = self._judge(operator, args, kwargs, out, data)
@@ -262,6 +273,16 @@ class Watch(TorchDispatchMode):
             mark = next((m for t in tensors_in((out,)) if (m := marks.get(t)) is not None), None)
             if mark is not None:
                 mark.linear, mark.inner, mark.declared = op.linear, op.inner, op.result
+
+    def _filled_elsewhere(self, tensors: Iterable[Tensor], frame: _Frame | None) -> None:
+        """Memory is used that no operation has written: a kernel outside of torch has, and is not counted."""
+        for tensor in tensors:
+            mark = self.marks.get(tensor)
+            if mark is not None and mark.blank:
+                mark.blank, mark.data = False, True  # most likely made from the input
+                if frame is None or not frame.covered:
+                    why = "its result was written outside of the operations of torch"
+                    self._uncounted(frame.path if frame else "", "custom kernel", tensor.numel(), why, True)
 
     def _judge(self, operator: Operator, args: Any, kwargs: Any, out: Any, data: bool) -> Op | None:
         """Apply the rule of an operation, if it is to be counted at all."""
@@ -295,9 +316,7 @@ class Watch(TorchDispatchMode):
         if isinstance(answer, str):
             elements = sum(t.numel() for t in tensors_in((out,)))
             self._uncounted(frame.path, operator.name, elements, answer, hidden)
-        for count in answer if isinstance(answer, tuple) else (answer,):
-            if not isinstance(count, OpCount):
-                continue
+        for count in _counts(operator.name, answer):
             if count.kind in ("weight", "product"):
                 self._real[frame.path, site] = (count.a.kind == "real", count.b.kind == "real")
             path = frame.path if count.path is None else count.path
@@ -389,6 +408,20 @@ class _Functions(TorchFunctionMode):
             return func(*args, **kwargs)
         finally:
             watch.call, watch.shape = before
+
+
+def _counts(name: str, answer: Any) -> tuple[OpCount, ...]:
+    """The counts in the answer of a rule; anything that is no answer is an error, not a zero."""
+    if answer is FREE or isinstance(answer, str):
+        return ()
+    counts = answer if isinstance(answer, tuple) else (answer,)
+    for count in counts:
+        if not isinstance(count, OpCount):
+            raise InputTypeError(
+                f"energy rule for {name}: got {type(count).__name__}, expected an OpCount, a tuple of them, "
+                "FREE, or a sentence that says why it is not counted."
+            )
+    return counts
 
 
 def _argument(args: Any, kwargs: Any, at: int | str) -> Any:

@@ -26,6 +26,8 @@ class Stateful(nn.Module):
         self.fc = nn.Linear(4, 4)
         self.register_buffer("count", torch.zeros(()))
         self.v, self.history, self.memory = 0.0, [], {"w": torch.zeros(4)}
+        self.nested = {"layers": [{"v": torch.zeros(4)}, (torch.zeros(4), [torch.zeros(4)])]}
+        self.nested["layers"].append(self.nested)  # contains itself
         self.fail = False
 
     def forward(self, x):
@@ -33,6 +35,10 @@ class Stateful(nn.Module):
         self.v = self.v + x.sum()
         self.history.append(x)
         self.memory["w"].add_(x.sum(0).detach())
+        first, second, _ = self.nested["layers"]
+        for state in (first["v"], second[0], second[1][0]):
+            state += 1
+        first["new"], second[1][0] = 1, None
         self.made_up = 1
         random.random(), np.random.rand()  # noqa: NPY002
         y = self.drop(self.norm(self.fc(x)))
@@ -45,7 +51,10 @@ def picture(net):
     flags = [m.training for m in net.modules()]
     hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in net.modules()]
     state = {k: v.clone() for k, v in net.state_dict().items()}
-    kept = (net.v, list(net.history), {k: v.clone() for k, v in net.memory.items()}, hasattr(net, "made_up"))
+    first, second, itself = net.nested["layers"]
+    nested = [v.clone() for v in (first["v"], second[0], *second[1])], list(first), itself is net.nested
+    memory = {k: v.clone() for k, v in net.memory.items()}
+    kept = (net.v, list(net.history), memory, nested, hasattr(net, "made_up"))
     generators = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
     backends = (
         torch.backends.mha.get_fastpath_enabled(),

@@ -12,7 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from snnkit import LIF, PerStep, use_backend
 from snnkit.energy import FREE, OpCount, rule, trace
-from snnkit.errors import ConfigError
+from snnkit.errors import ConfigError, InputTypeError
+from snnkit.kernels import event_linear
 from snnkit.neurons import SynapticLIF
 
 MODES = {
@@ -194,6 +195,13 @@ def test_a_rule_can_be_added_for_a_custom_operator():
 
     assert trace(Custom(), x).total.adds == 0
 
+    @rule("snnkit_test::twice")
+    def _(op):
+        pass
+
+    with pytest.raises(InputTypeError, match=r"snnkit_test::twice.*OpCount"):
+        trace(Custom(), x)
+
 
 def test_compiled_parts_are_traced_as_written():
     inner = nn.Linear(4, 4)
@@ -262,3 +270,73 @@ def test_spikes_of_every_backend_are_data(backend):
         records = trace(Spikes().eval(), 2 * torch.rand(4, 2, 3, 6)).records
     found = {r.kind: r.a.name for r in records}
     assert found["product"] == found["weight"] == "binary"
+
+
+class Gathered(nn.Module):
+    """Calls a kernel in C: directly, or through what torch cannot see into."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.fc, self.function = nn.Linear(6, 5), function
+
+    def forward(self, x):
+        y = self.function(x, self.fc.weight, self.fc.bias)
+        return y @ y.mT
+
+
+@pytest.mark.parametrize("mode", ["no_grad", "inference"])
+def test_the_gathering_linear_kernel_is_counted(mode):
+    x = (torch.rand(3, 6) < 0.4).float()
+    with MODES[mode]():
+        result = trace(Gathered(event_linear), x)
+    assert result.total.sop >= 5 * int(x.sum())
+    assert result.total.dense == 3 * 6 * 5 + 3 * 3 * 5
+    assert not result.uncounted
+
+
+def foreign(x, weight, bias):
+    """A kernel that writes into memory that torch has allocated."""
+    y = torch.empty(len(x), len(weight))
+    y.numpy()[:] = x.numpy() @ weight.detach().numpy().T
+    return y.view(len(x), -1)
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_kernels_outside_of_torch_are_listed_not_silent(at_end):
+    x = torch.rand(3, 6)
+    net = nn.Sequential(Gathered(foreign))
+    if at_end:
+        net[0].forward = lambda x: foreign(x, net[0].fc.weight, None)
+    with torch.no_grad():
+        result = trace(net, x)
+    assert [(u.layer, u.op, u.elements, u.matmul) for u in result.uncounted] == [
+        ("0", "custom kernel", 15, True)
+    ]
+    assert any("custom kernel" in w for w in result.warnings)
+    assert result.total.pairs_ab == (0 if at_end else 3 * 3 * 5)  # what it returns depends on the input
+    with pytest.raises(ConfigError, match="custom kernel"):
+        trace(net, x, strict=True)
+
+
+def test_memory_that_is_allocated_and_then_written_is_ordinary():
+    class Writes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(6, 5)
+
+        def forward(self, x):
+            y, z, w = torch.empty(3, 5), torch.empty_like(x), x.new_empty(2, 5)
+            y.view(-1)[:] = self.fc(x).flatten()
+            torch.mul(x, 0.3, out=z)
+            w.normal_()
+            torch.empty(0, 5).sum()
+            torch.zeros_like(torch.empty(3)).sum()
+            return (
+                torch.empty_like(y).copy_(y),
+                z.sum(),
+                torch.empty(4).fill_(1.0) + 1,
+                torch.empty(3).zero_(),
+            )
+
+    result = trace(Writes(), torch.rand(3, 6))
+    assert "custom kernel" not in {u.op for u in result.uncounted}
