@@ -120,6 +120,7 @@ BINARY = Alphabet("uniform", 1.0, 1)
 
 def indicator(x: Tensor) -> Tensor:
     """1 where x != 0, as float32 (float64 for float64). One pass: comparisons that return bool are slower."""
+    x = _comparable(x)
     return torch.ne(x, 0, out=torch.empty(x.shape, dtype=_real_dtype(x), device=x.device))
 
 
@@ -129,11 +130,18 @@ def indicators(lines: Tensor) -> Iterator[Tensor]:
     The pieces share one buffer that stays in the cache: fresh memory of the size of a feature map costs
     several times what the comparison does.
     """
-    n = lines.shape[1]
+    lines, n = _comparable(lines), lines.shape[1]
     step = max(1, _PIECE // max(n, 1))
     flags = torch.empty(min(step, lines.shape[0]) * n, dtype=_real_dtype(lines), device=lines.device)
     for part in lines.split(step):
         yield torch.ne(part, 0, out=flags[: part.numel()].view(part.shape))
+
+
+def _comparable(x: Tensor) -> Tensor:
+    """Same zeros, in a dtype that can be compared."""
+    if x.is_complex():
+        return x.abs()
+    return x.float() if x.is_floating_point() and x.element_size() == 1 else x
 
 
 def _real_dtype(x: Tensor) -> torch.dtype:
@@ -147,7 +155,7 @@ def _flat(x: Tensor) -> Tensor:
 
 def has_no_zero(x: Tensor) -> bool:
     """Every element is nonzero."""
-    flat = _flat(x.detach())
+    flat = _flat(_comparable(x.detach()))
     flags = torch.empty(min(flat.numel(), _PIECE), device=x.device)
     return all(
         bool(torch.ne(part, 0, out=flags[: part.numel()]).min()) for part in flat.split(_PIECE) if len(part)
@@ -168,7 +176,7 @@ def observe(x: Tensor) -> Alphabet:
         return EMPTY
     if x.is_complex():
         return REAL
-    x = _flat(x)
+    x = _flat(_comparable(x))
     if not x.is_floating_point():
         x = x.long()
     elif x.numel() > 4 * _SAMPLE:

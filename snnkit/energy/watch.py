@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
@@ -128,7 +129,7 @@ class Watch(TorchDispatchMode):
         self.marks = Provenance(self._weights, tensors_in((args, kwargs)))
         self.sequences, self.single = [], defaultdict(list)
         self._stack, self._busy, self.call, self.shape = [], False, "", None
-        self._bottom = sys._getframe()
+        self._bottom, self._thread = sys._getframe(), get_ident()
         with ExitStack() as stack:
             for module in self.paths:
                 if not isinstance(module, torch.jit.ScriptModule):  # its operations go to its parent
@@ -141,6 +142,8 @@ class Watch(TorchDispatchMode):
             self.model(*args, **kwargs)
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        if get_ident() != self._thread:
+            return
         spec = self._specs[module]
         around = self._stack[-1].covered if self._stack else 0
         covered = around if spec is None else max(around, 2 if spec.covers_products else 1)
@@ -148,6 +151,11 @@ class Watch(TorchDispatchMode):
         self._stack.append(_Frame(self.paths[module][0], covered, around == 0, spec))
 
     def _leave(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        if get_ident() != self._thread:
+            elements = sum(t.numel() for t in tensors_in((out,)))
+            why = "it runs in another thread, which is not observed"
+            self._uncounted(self.paths[module][0], type(module).__name__, elements, why, True)
+            return
         if not self._stack:
             return
         frame = self._stack.pop()
