@@ -323,7 +323,7 @@ class Watch(TorchDispatchMode):
             self._note(frame.path, note)
         if isinstance(answer, str):
             elements = sum(t.numel() for t in tensors_in((out,)))
-            self._uncounted(frame.path, operator.name, elements, answer, hidden)
+            self._uncounted(frame.path, operator.name, elements, answer, operator.synaptic)
         for count in _counts(operator.name, answer):
             if count.kind in ("weight", "product"):
                 self._real[frame.path, site] = (count.a.kind == "real", count.b.kind == "real")

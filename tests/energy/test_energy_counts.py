@@ -312,6 +312,15 @@ def test_bilinear_layers_equal_brute_force(seed):
     check(layer, (x, y), expected, modes=["grad", "no_grad", "inference"])
 
 
+def test_other_products_of_three_operands_are_listed():
+    class Sum(nn.Module):
+        def forward(self, x):
+            return torch._trilinear(x, x, x, [], [], [], [1])
+
+    result = trace(Sum(), torch.rand(2, 3))
+    assert [(u.op, u.matmul) for u in result.uncounted] == [("_trilinear", True)]
+
+
 def test_closed_form_of_a_full_map():
     total = trace(nn.Conv2d(1, 1, 3, padding=1), torch.ones(1, 1, 8, 8)).total
     assert (total.sop, total.valid, total.dense) == (22**2, 22**2, 576)
