@@ -171,6 +171,8 @@ def _add(op: Op) -> OpCount | object:
     muls = 0 if free else op.out.numel()
     if a is not None and b is not None and x.shape == y.shape == op.out.shape and x.ndim > 1:
         lines = math.prod(x.shape[: 2 if x.ndim > 2 else 1])
+        if op.name.endswith("_"):  # has run: x holds the sum
+            x = x - alpha * y if op.name == "add_" else x + alpha * y
         return _per_row(op, x, coincidences(x, y, lines), op.out.numel(), muls)
     return count(op, adds=op.out.numel(), muls=muls)
 
@@ -211,9 +213,7 @@ def _mul(op: Op) -> OpCount | object:
 )  # fmt: skip
 def _batch_norm(op: Op) -> OpCount | object:
     x = op.tensor("input")
-    if op.args.get("training") or op.args.get(
-        "use_input_stats"
-    ):  # as in instance norm: statistics of the data
+    if op.args.get("training"):  # as in instance norm: statistics of the data
         groups = op.out[1].numel() if isinstance(op.out, (tuple, list)) else x.shape[1]
         affine = [op.args.get(name) is not None for name in ("weight", "bias")]
         return count(op, **normalisation(x.numel(), groups, True, *affine))

@@ -109,7 +109,12 @@ def test_a_profile_without_their_prices_says_so():
     assert any("no price" in w for w in report.warnings)
 
 
-def test_residuals_of_spikes_add_where_both_fire():
+@pytest.mark.parametrize(
+    "function",
+    [torch.add, torch.sub, lambda x, y: x.clone().add_(y), lambda x, y: x.clone().sub_(y, alpha=2)],
+    ids=["add", "sub", "add_", "sub_"],
+)
+def test_residuals_of_spikes_add_where_both_fire(function):
     g = torch.Generator().manual_seed(0)
     a, b = ((torch.rand(4, 3, 5, generator=g) < 0.5).float() for _ in "ab")
 
@@ -120,7 +125,8 @@ def test_residuals_of_spikes_add_where_both_fire():
             self.a.energy_ops = self.b.energy_ops = lambda: object()
 
         def forward(self, x, y):
-            return self.a(x) + self.b(y)
+            x, y = self.a(x), self.b(y)
+            return function(x, y)
 
     result = trace(Residual(), (a, b), T=4)
     assert result.total.adds == int((a * b).sum())
