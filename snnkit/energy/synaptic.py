@@ -175,7 +175,10 @@ def _convolution(op: Op) -> OpCount | object:
     )
 
 
-@rule("mm", "addmm", "_addmm_activation", "_int_mm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot")
+@rule(
+    "mm", "addmm", "addmm_", "_addmm_activation", "_int_mm", "bmm", "baddbmm", "baddbmm_", "addbmm",
+    "addbmm_", "mv", "addmv", "addmv_", "dot", "vdot",
+)  # fmt: skip
 def _matmul(op: Op) -> OpCount | object:
     names = op.args
     a = op.tensor(*(n for n in ("mat1", "batch1", "mat", "self") if n in names))
