@@ -9,14 +9,25 @@ and an all-zero tensor says nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["BINARY", "EMPTY", "MAX_LEVELS", "REAL", "Alphabet", "has_no_zero", "indicator", "observe"]
+__all__ = [
+    "BINARY",
+    "EMPTY",
+    "MAX_LEVELS",
+    "REAL",
+    "Alphabet",
+    "has_no_zero",
+    "indicator",
+    "indicators",
+    "observe",
+]
 
 MAX_LEVELS = 255
 _DENOMINATOR = 16  # the largest value may be p/q of the smallest, q up to this, and still share a unit
@@ -109,27 +120,50 @@ BINARY = Alphabet("uniform", 1.0, 1)
 
 def indicator(x: Tensor) -> Tensor:
     """1 where x != 0, as float32 (float64 for float64). One pass: comparisons that return bool are slower."""
-    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-    return torch.ne(x, 0, out=torch.empty(x.shape, dtype=dtype, device=x.device))
+    x = _comparable(x)
+    return torch.ne(x, 0, out=torch.empty(x.shape, dtype=_real_dtype(x), device=x.device))
+
+
+def indicators(lines: Tensor) -> Iterator[Tensor]:
+    """:func:`indicator` of a matrix, some lines at a time, each valid until the next.
+
+    The pieces share one buffer that stays in the cache: fresh memory of the size of a feature map costs
+    several times what the comparison does.
+    """
+    lines, n = _comparable(lines), lines.shape[1]
+    step = max(1, _PIECE // max(n, 1))
+    flags = torch.empty(min(step, lines.shape[0]) * n, dtype=_real_dtype(lines), device=lines.device)
+    for part in lines.split(step):
+        yield torch.ne(part, 0, out=flags[: part.numel()].view(part.shape))
+
+
+def _comparable(x: Tensor) -> Tensor:
+    """Same zeros, in a dtype that can be compared."""
+    if x.is_complex():
+        return x.abs()
+    return x.float() if x.is_floating_point() and x.element_size() == 1 else x
+
+
+def _real_dtype(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _flat(x: Tensor) -> Tensor:
+    """All elements in the order of memory: a view, unless ``x`` has gaps."""
+    return x.permute(sorted(range(x.ndim), key=x.stride, reverse=True)).reshape(-1)
 
 
 def has_no_zero(x: Tensor) -> bool:
-    """Every element is nonzero. Looks in memory order, and at pieces that stay in the cache."""
-    x = x.detach()
-    ordered = x if x.is_contiguous() or x.ndim < 2 else x.mT
-    flat = ordered.reshape(-1)
+    """Every element is nonzero."""
+    flat = _flat(_comparable(x.detach()))
     flags = torch.empty(min(flat.numel(), _PIECE), device=x.device)
     return all(
         bool(torch.ne(part, 0, out=flags[: part.numel()]).min()) for part in flat.split(_PIECE) if len(part)
     )
 
 
-def observe(x: Tensor, mask: Tensor | None = None) -> Alphabet:
-    """Alphabet of the values of ``x``.
-
-    Args:
-        x: any shape, any real dtype. NaN and Inf make it real.
-        mask: ``x != 0`` in the dtype of x, if the caller has it: saves one pass.
+def observe(x: Tensor) -> Alphabet:
+    """Alphabet of the values of ``x``, of any shape and real dtype. NaN and Inf make it real.
 
     A sample is looked at first: more distinct values in it than any integer alphabet has prove that x
     is real, for next to nothing. Otherwise a few passes over the data, no sorting. Multiples are
@@ -142,34 +176,43 @@ def observe(x: Tensor, mask: Tensor | None = None) -> Alphabet:
         return EMPTY
     if x.is_complex():
         return REAL
+    x = _flat(_comparable(x))
     if not x.is_floating_point():
-        x, mask = x.long(), None
-    elif x.numel() > 4 * _SAMPLE and x.is_contiguous():
-        few = x.view(-1)[:: x.numel() // _SAMPLE]
+        x = x.long()
+    elif x.numel() > 4 * _SAMPLE:
+        few = x[:: x.numel() // _SAMPLE]
         if few.unique().numel() > 2 * MAX_LEVELS + 1:
             return REAL
-    return _classify(x, mask)
+    return _classify(x)
 
 
-def _classify(x: Tensor, mask: Tensor | None) -> Alphabet:
-    low, high = (float(v) for v in torch.aminmax(x))
+def _equal(x: Tensor, expected: Callable[[Tensor, Tensor], Any]) -> bool:
+    """``x`` equals what ``expected(part, out)`` writes for every part of it."""
+    out, differs = torch.empty((2, min(len(x), _PIECE)), dtype=x.dtype, device=x.device)
+    for part in x.split(_PIECE):
+        n = len(part)
+        expected(part, out[:n])
+        if torch.ne(part, out[:n], out=differs[:n]).max():
+            return False
+    return True
+
+
+def _classify(x: Tensor) -> Alphabet:
+    low, high = (v.item() for v in torch.aminmax(x))
     if not (math.isfinite(low) and math.isfinite(high)):
         return REAL
     if low == high == 0:
         return EMPTY
     signed, top = low < 0, max(high, -low)
-    size = x.abs() if signed else x
     # {0, u} and {-u, 0, u}
-    if mask is None or mask.dtype != x.dtype:
-        mask = indicator(x).to(x.dtype)
-    if torch.equal(mask if top == 1 else mask * top, size):
-        return Alphabet("uniform", top, 1, signed)
+    if _equal(x, lambda part, out: torch.sign(part, out=out).mul_(top)):
+        return Alphabet("uniform", float(top), 1, signed)
     # integers
     exact = not x.is_floating_point()
-    if top <= MAX_LEVELS and top == int(top) and (exact or torch.equal(size.round(), size)):
+    if top <= MAX_LEVELS and (exact or _equal(x, lambda part, out: torch.round(part, out=out))):
         return Alphabet("uniform", 1.0, int(top), signed)
     # multiples of another unit: a fraction of the smallest nonzero value
-    wide = size.double()
+    wide = x.double().abs()
     smallest = float(torch.where(wide == 0, math.inf, wide).min())
     ratio = top / smallest
     if ratio > MAX_LEVELS:

@@ -174,6 +174,7 @@ def _neuron(record: OpRecord, setup: Setup) -> Iterator[Charge]:
 def _pointwise(record: OpRecord, setup: Setup) -> Iterator[Charge]:
     scale = 1.0 / max(record.executions, 1) if setup.kind != "snn" else 1.0
     prices = {"adds": "add", "muls": "mul", "cmps": "cmp", "and_ops": "and"}
+    prices |= {"exps": "exp", "divs": "div", "sqrts": "sqrt"}
     for feature, name in prices.items():
         if not record.total(feature):
             continue

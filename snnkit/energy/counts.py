@@ -29,6 +29,8 @@ class Counts:
         neuron_steps, spikes: neuron updates; nonzero outputs of spiking neurons.
         adds, muls, cmps, and_ops: operations outside of all these (residual additions, pooling, norms
             that cannot be folded, masks), see :mod:`snnkit.energy.pointwise`.
+        exps, divs, sqrts: evaluations of transcendental functions, divisions and square roots, see
+            :mod:`snnkit.energy.functions`.
         reads: words looked up (embedding, gather).
     """
 
@@ -52,6 +54,9 @@ class Counts:
     muls: int = 0
     cmps: int = 0
     and_ops: int = 0
+    exps: int = 0
+    divs: int = 0
+    sqrts: int = 0
     reads: int = 0
 
     def __add__(self, other: Counts) -> Counts:

@@ -27,29 +27,40 @@ _MUTABLE = (list, dict, set, deque)
 class Snapshot:
     """Attributes, buffers and state tensors of all modules, to be put back by :meth:`restore`.
 
-    Covers rebound attributes, tensors changed in place (buffers, attributes, values of dicts and lists
-    one level deep) and changed containers. Parameters are not copied: :meth:`changed_parameters` tells.
+    Covers rebound attributes, tensors changed in place (buffers, attributes, items of nested lists, tuples,
+    sets, deques and dicts) and changed containers. Parameters are not copied:
+    :meth:`changed_parameters` tells which changed. Buffers of scripted modules are put back by value.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._modules = list(model.modules())
         self._values: list[tuple[Tensor, Tensor]] = []
+        self._modules: list[nn.Module] = []
+        scripted: list[nn.Module] = []  # keep their members in C++: neither listed nor replaced
+        for module in model.modules():
+            (scripted if isinstance(module, torch.jit.ScriptModule) else self._modules).append(module)
         self._saved = [self._save(m) for m in self._modules]
+        for module in scripted:
+            for buffer in module.buffers(recurse=False):
+                self._keep(buffer)
         self._parameters = [(n, p, _version(p)) for n, p in model.named_parameters()]
 
     def _save(self, module: nn.Module) -> tuple[dict[str, Any], dict[str, Any], list[tuple[Any, Any]]]:
         attributes = {k: v for k, v in vars(module).items() if k not in _OWN and not _is_hook(k)}
         buffers = dict(module._buffers)
-        containers = []
+        containers: dict[int, tuple[Any, Any]] = {}
         for value in [*attributes.values(), *buffers.values()]:
-            if isinstance(value, Tensor):
-                self._keep(value)
-            elif isinstance(value, _MUTABLE):
-                containers.append((value, value.copy()))
-                for item in value.values() if isinstance(value, dict) else value:
-                    if isinstance(item, Tensor):
-                        self._keep(item)
-        return attributes, buffers, containers
+            self._save_value(value, containers)
+        return attributes, buffers, list(containers.values())
+
+    def _save_value(self, value: Any, containers: dict[int, tuple[Any, Any]]) -> None:
+        """Tensors by value, containers by their items, all the way down."""
+        if isinstance(value, Tensor):
+            self._keep(value)
+        elif isinstance(value, (*_MUTABLE, tuple)) and id(value) not in containers:
+            if isinstance(value, _MUTABLE):
+                containers[id(value)] = (value, value.copy())
+            for item in value.values() if isinstance(value, dict) else value:
+                self._save_value(item, containers)
 
     def _keep(self, tensor: Tensor) -> None:
         if not isinstance(tensor, nn.Parameter) and tensor.layout == torch.strided:

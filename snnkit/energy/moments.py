@@ -39,11 +39,12 @@ class Moments:
         data = np.zeros((batch, len(self._mean)))
         for name, values in rows.items():
             data[:, self._column[name]] = values
-        mean = data.mean(0)
-        centred = data - mean
         total = self.n + batch
-        step: Array = mean - self._mean
-        self._comoment += centred.T @ centred + np.outer(step, step) * (self.n * batch / total)
+        with np.errstate(over="ignore", invalid="ignore"):  # of values above 1e154 the variance is no number
+            mean = data.mean(0)
+            centred = data - mean
+            step: Array = mean - self._mean
+            self._comoment += centred.T @ centred + np.outer(step, step) * (self.n * batch / total)
         self._mean += step * (batch / total)
         self.n = total
 

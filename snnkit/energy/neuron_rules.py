@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, InputTypeError
 
 __all__ = ["NeuronCost", "NeuronSpec", "neuron_rule", "neuron_spec"]
 
@@ -91,7 +91,11 @@ def neuron_rule(*targets: str | type) -> Callable[[NeuronRule], NeuronRule]:
 
 
 def neuron_spec(module: nn.Module) -> NeuronSpec | None:
-    """The spec of ``module``; None if it is not a neuron."""
+    """The spec of ``module``; None if it is not a neuron.
+
+    Raises:
+        InputTypeError: a rule returned something else.
+    """
     declare = getattr(module, "energy_ops", None)
     if callable(declare):
         ops = declare()
@@ -105,7 +109,12 @@ def neuron_spec(module: nn.Module) -> NeuronSpec | None:
     for cls in type(module).__mro__:
         rule = _RULES.get((cls.__module__.partition(".")[0], cls.__name__))
         if rule is not None:
-            return rule(module)
+            spec = rule(module)
+            if not isinstance(spec, NeuronSpec):
+                raise InputTypeError(
+                    f"neuron_rule for {cls.__name__}: got {type(spec).__name__}, expected a NeuronSpec."
+                )
+            return spec
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from . import functions as functions  # registers its rules
 from . import pointwise, synaptic
 from .rules import Rule, rule_of
 
@@ -26,6 +27,7 @@ class Operator:
         rule: counting rule, None if there is none or nothing to count.
         synaptic: the rule counts multiply-accumulates. free: it only moves data, or makes constants.
         composite: made of other operators, which only inference_mode hands over in one piece.
+        allocates: the result has no values yet.
         shape_only: the result takes nothing from its operands but their shape.
         autocast: devices on which autocast acts on it as a whole, not on its parts.
     """
@@ -38,6 +40,7 @@ class Operator:
     free: bool
     composite: bool
     shape_only: bool
+    allocates: bool
     autocast: frozenset[str]
 
 
@@ -64,6 +67,7 @@ def describe(func: Any) -> Operator:
         synaptic=found is not None and found.__module__ == synaptic.__name__,
         free=found is pointwise.free or (space == "aten" and name in pointwise.LAYOUT) or space == "prim",
         shape_only=name.startswith("new_") or name in ("empty_like", "zeros_like", "ones_like", "full_like"),
+        allocates=name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
         # of its own, in C++: Python decompositions of other operators would change what is executed
         composite=schema is not None
         and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), keys.CompositeImplicitAutograd),

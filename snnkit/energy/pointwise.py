@@ -3,8 +3,10 @@
 =============================== ==================================================================
 operation                       counted as (per element, unless said otherwise)
 =============================== ==================================================================
-add, sub                        ``adds``; a constant added to the fresh output of a weight layer is
+add, sub                        ``adds``: pairs of two events if both are events (residuals of spikes),
+                                else all; a constant added to the fresh output of a weight layer is
                                 that layer's ``bias_add``
+div by an activation            ``divs``
 mul, div by a constant          free if a power of two (shift), or right after a weight layer (folded
                                 into its weights); else ``muls``
 mul of two activations          ``and_ops`` if one is binary (a mask), else ``muls``
@@ -16,10 +18,12 @@ average pooling                 ``adds`` likewise over windows (exact overlap co
 maximum pooling, maxima         ``and_ops`` if the input is spikes, else ``cmps``: window - 1 per output
 ReLU, clamp, comparisons        ``cmps`` (two for a clamp at both ends)
 embedding, gather, indexing     ``reads`` per output element
-views, copies, casts, padding   free
+views, copies, casts, padding,  free
+selections (where, masked_fill)
 =============================== ==================================================================
 
-Everything else (softmax, exp, GELU, layer norm, random numbers, ...) is listed as not counted.
+Functions (softmax, exp, GELU, layer norm, ...): see :mod:`snnkit.energy.functions`. Everything else
+(random numbers, FFT, ...) is listed as not counted.
 """
 
 from __future__ import annotations
@@ -34,9 +38,9 @@ from torch import Tensor
 from .provenance import Linear, tensors_in
 from .reach import Geometry, spread
 from .rules import FREE, Op, OpCount, rule, rule_of
-from .synaptic import outer
+from .synaptic import coincidences, outer
 
-__all__ = ["LAYOUT", "free", "keeps_alphabet"]
+__all__ = ["LAYOUT", "count", "free", "keeps_alphabet", "normalisation"]
 
 
 def _names(text: str) -> frozenset[str]:
@@ -55,7 +59,8 @@ LAYOUT = _names("""
     squeeze_ stack swapaxes t t_ tensor_split tile to transpose transpose_ tril triu unbind unflatten
     unfold unfold_copy unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze unsqueeze_
     upsample_nearest1d upsample_nearest2d upsample_nearest3d view view_as view_as_complex view_as_real
-    view_copy vsplit _conj _neg_view _reshape_alias _reshape_copy _to_copy _unsafe_view
+    view_copy vsplit _conj _neg_view _pack_padded_sequence _pad_packed_sequence _reshape_alias
+    _reshape_copy _to_copy _unsafe_view
 """)
 # Making constants, asking for sizes or values, writing some values into others, signs and bits.
 _NO_ARITHMETIC = _names("""
@@ -64,7 +69,7 @@ _NO_ARITHMETIC = _names("""
     layout linspace logical_not logical_not_ masked_fill masked_fill_ masked_scatter neg neg_ new_empty
     new_empty_strided new_full new_ones new_zeros numel ones ones_like record_stream scalar_tensor scatter
     scatter_ set_ signbit size stride sym_numel sym_size sym_stride zero_ zeros zeros_like _assert_async
-    _assert_scalar _efficientzerotensor _local_scalar_dense
+    _assert_scalar _efficientzerotensor _local_scalar_dense where
 """)
 
 
@@ -96,7 +101,7 @@ def _pad(op: Op) -> object:
     return FREE
 
 
-def _count(op: Op, **values: int) -> OpCount | object:
+def count(op: Op, **values: int) -> OpCount | object:
     """``values`` operations in total, spread evenly over the indices of the largest operand."""
     values = {name: number for name, number in values.items() if number}
     if not values:
@@ -108,15 +113,18 @@ def _count(op: Op, **values: int) -> OpCount | object:
 
 def _folded_bias(op: Op, linear: Linear) -> OpCount | object:
     """One addition per element, paid by the weight layer."""
-    answer = _count(op, bias_add=next(tensors_in((op.out,))).numel())
+    answer = count(op, bias_add=next(tensors_in((op.out,))).numel())
     if isinstance(answer, OpCount):
         answer.path = linear.path
     return answer
 
 
 def _per_row(op: Op, x: Tensor, adds: Tensor, dense: int, muls: int) -> OpCount:
-    """Data dependent additions, one number for every pair of indices of the first two axes of ``x``."""
-    rows = math.prod(x.shape[:2])
+    """Data dependent additions, one number for every pair of indices of the first two axes of ``x``.
+
+    Or one for every first index, if there are no further axes.
+    """
+    rows = adds.numel()
     values: dict[str, Tensor | int] = {"adds": adds.reshape(rows), "dense_adds": dense, "muls": muls}
     return OpCount("pointwise", values, rows, tuple(x.shape), tuple(x.shape[2:]))
 
@@ -160,18 +168,24 @@ def _add(op: Op) -> OpCount | object:
     if a is not None and b is not None and alpha == 1:
         op.result = a.plus(b)
     free = not isinstance(alpha, (int, float)) or _power_of_two(alpha)
-    return _count(op, adds=op.out.numel(), muls=0 if free else op.out.numel())
+    muls = 0 if free else op.out.numel()
+    if a is not None and b is not None and x.shape == y.shape == op.out.shape and x.ndim > 1:
+        lines = math.prod(x.shape[: 2 if x.ndim > 2 else 1])
+        if op.name.endswith("_"):  # has run: x holds the sum
+            x = x - alpha * y if op.name == "add_" else x + alpha * y
+        return _per_row(op, x, coincidences(x, y, lines), op.out.numel(), muls)
+    return count(op, adds=op.out.numel(), muls=muls)
 
 
 @rule("mul", "mul_", "div", "div_")
 def _mul(op: Op) -> OpCount | object:
     x, y = op.args["self"], op.args["other"]
     size = op.out.numel()
-    if op.call == "einsum" and isinstance(y, Tensor):
+    if op.call in ("einsum", "outer", "ger") and isinstance(y, Tensor):
         return outer(op, x, y)
     if not op.is_data(x) or not op.is_data(y):
         if op.name.startswith("div") and op.is_data(y):
-            return "division by an activation"
+            return count(op, divs=size)
         data, constant = (x, y) if op.is_data(x) else (y, x)
         linear = _linear_output(op, data)
         if linear is not None and size == data.numel():
@@ -181,15 +195,15 @@ def _mul(op: Op) -> OpCount | object:
         known = op.declared(data)
         if factor and known is not None:
             op.result = known.total(1, 1 / factor if op.name.startswith("div") else factor)
-        return FREE if _power_of_two(factor) else _count(op, muls=size)
+        return FREE if _power_of_two(factor) else count(op, muls=size)
     if op.name.startswith("div"):
-        return "division of activations"
+        return count(op, divs=size)
     a, b = op.declared(x), op.declared(y)
     if a is not None and b is not None:
         op.result = a.times(b)
     if op.alphabet(x).is_spike or op.alphabet(y).is_spike:
-        return _count(op, and_ops=size)
-    return _count(op, muls=size)
+        return count(op, and_ops=size)
+    return count(op, muls=size)
 
 
 @rule(
@@ -199,19 +213,33 @@ def _mul(op: Op) -> OpCount | object:
 )  # fmt: skip
 def _batch_norm(op: Op) -> OpCount | object:
     x = op.tensor("input")
+    if op.args.get("training"):  # as in instance norm: statistics of the data
+        groups = op.out[1].numel() if isinstance(op.out, (tuple, list)) else x.shape[1]
+        affine = [op.args.get(name) is not None for name in ("weight", "bias")]
+        return count(op, **normalisation(x.numel(), groups, True, *affine))
     linear = _linear_output(op, x)
     if linear is None:
         op.notes.append("a batch norm cannot be folded into a weight layer before it: priced per element")
-        return _count(op, muls=x.numel(), adds=x.numel())
+        return count(op, muls=x.numel(), adds=x.numel())
     op.linear = Linear(linear.path, True)
     return FREE if linear.bias else _folded_bias(op, linear)
+
+
+def normalisation(size: int, groups: int, centred: bool, weight: bool, bias: bool) -> dict[str, int]:
+    """Norm of ``size`` values in ``groups`` by their own mean, variance, root and scaling; affine part."""
+    return {
+        "adds": size * (1 + 2 * centred + bias),
+        "muls": size * (2 + weight) + groups * (1 + centred),
+        "sqrts": groups,
+        "divs": groups,
+    }
 
 
 @rule("sum", "mean", "cumsum", "cumsum_")
 def _sum(op: Op) -> OpCount | object:
     x, out = op.tensor("self"), op.out
     if op.name.startswith("cumsum"):
-        return _count(op, adds=x.numel())
+        return count(op, adds=x.numel())
     if x.numel() == out.numel():
         return FREE
     size = x.numel() // max(out.numel(), 1)
@@ -222,7 +250,7 @@ def _sum(op: Op) -> OpCount | object:
     if x.ndim > 2 and _silent_or_spikes(op, x):
         events = x.ne(0).flatten(2).sum(2, dtype=torch.float64)
         return _per_row(op, x, events, x.numel() - out.numel(), muls)
-    return _count(op, adds=x.numel() - out.numel(), muls=muls)
+    return count(op, adds=x.numel() - out.numel(), muls=muls)
 
 
 def _pool_geometry(op: Op, x: Tensor, dims: int) -> Geometry:
@@ -269,7 +297,7 @@ def _window_sums(op: Op, x: Tensor, reach: Tensor, muls: int) -> OpCount | objec
     if _silent_or_spikes(op, x):
         events = maps.ne(0).double() @ reach.double().to(x.device)
         return _per_row(op, x, events.reshape(math.prod(x.shape[:2]), -1).sum(1), dense, muls)
-    return _count(op, adds=dense, muls=muls)
+    return count(op, adds=dense, muls=muls)
 
 
 @rule(
@@ -297,7 +325,7 @@ def _max_pool(op: Op) -> OpCount | object:
 def _extremum(op: Op) -> OpCount | object:
     x = op.tensor("self")
     if isinstance(op.args.get("other"), Tensor):
-        return _count(op, cmps=op.out.numel())
+        return count(op, cmps=op.out.numel())
     out = next(tensors_in((op.out,)))
     return _maxima(op, x, max(x.numel() - out.numel(), 0))
 
@@ -305,8 +333,8 @@ def _extremum(op: Op) -> OpCount | object:
 def _maxima(op: Op, x: Tensor, number: int) -> OpCount | object:
     """The maximum of binary values is their OR."""
     if op.alphabet(x).is_spike:
-        return _count(op, and_ops=number)
-    return _count(op, cmps=number)
+        return count(op, and_ops=number)
+    return count(op, cmps=number)
 
 
 @rule(
@@ -317,13 +345,13 @@ def _maxima(op: Op, x: Tensor, number: int) -> OpCount | object:
 def _compare(op: Op) -> OpCount | object:
     size = op.out.numel()
     slope = op.args.get("negative_slope", 1)
-    return _count(op, cmps=size, muls=0 if _power_of_two(float(slope)) else size)
+    return count(op, cmps=size, muls=0 if _power_of_two(float(slope)) else size)
 
 
 @rule("clamp", "clamp_", "hardtanh", "hardtanh_")
 def _clamp(op: Op) -> OpCount | object:
     ends = sum(op.args.get(n) is not None for n in ("min", "max", "min_val", "max_val"))
-    return _count(op, cmps=ends * op.out.numel())
+    return count(op, cmps=ends * op.out.numel())
 
 
 @rule(
@@ -337,17 +365,22 @@ def _clamp(op: Op) -> OpCount | object:
     "__or__",
 )
 def _logic(op: Op) -> OpCount | object:
-    return _count(op, and_ops=op.out.numel())
+    return count(op, and_ops=op.out.numel())
 
 
 @rule("embedding", "gather", "index_select", "index", "take", "_unsafe_index")
 def _lookup(op: Op) -> OpCount | object:
-    return _count(op, reads=op.out.numel())
+    return count(op, reads=op.out.numel())
 
 
 @rule("_thnn_fused_lstm_cell", "_thnn_fused_gru_cell")
-def _gates(op: Op) -> object:
-    return "sigmoid and tanh gates; the products before them are counted"
+def _gates(op: Op) -> OpCount | object:
+    """Sigmoids and tanhs of all gates, their sums and products; the products before them are counted."""
+    n, lstm = next(tensors_in((op.out,))).numel(), "lstm" in op.name
+    functions, sums = (5, 4 + 1) if lstm else (3, 3 + 2)
+    biases = 2 * (4 if lstm else 3) * (op.args.get("input_bias") is not None)
+    adds = functions + (2 if lstm else 1) + sums + biases  # 1 per sigmoid, 2 per tanh
+    return count(op, adds=adds * n, muls=3 * n, exps=functions * n, divs=functions * n)
 
 
 @rule("native_dropout", "dropout")

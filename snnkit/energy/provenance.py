@@ -41,10 +41,11 @@ class Mark:
         declared: contains every value that the layers before can produce, or None if unknown; decides
             only where the values at hand are all zero and say nothing.
         linear: see :class:`Linear`.
+        blank: allocated, and written by no operation yet: what is read from it, something unseen has written.
         inner: shape and bounds of the part that is not explicit zero padding, per trailing dimension.
     """
 
-    __slots__ = ("_keep", "alphabet", "data", "declared", "inner", "linear", "weight")
+    __slots__ = ("_keep", "alphabet", "blank", "data", "declared", "inner", "linear", "weight")
 
     def __init__(self, ref: StorageWeakRef, data: bool, weight: bool) -> None:
         self._keep = ref  # a weak reference reserves the address, so the key stays unique
@@ -52,6 +53,7 @@ class Mark:
         self.alphabet: Alphabet | None = None
         self.declared: Alphabet | None = None
         self.linear: Linear | None = None
+        self.blank = False
         self.inner: tuple[tuple[int, ...], tuple[tuple[int, int], ...]] | None = None
 
 
@@ -88,10 +90,17 @@ class Provenance:
         made: list[Mark] = []
         if data or weight:
             for tensor in tensors_in((out,)):
-                if self.get(tensor) is None:
+                known = self.get(tensor)
+                if known is None or known.blank:
                     mark = self._mark(tensor, data, weight)
                     made += [] if mark is None else [mark]
         return made
+
+    def allocated(self, out: Any) -> None:
+        """New tensors without values."""
+        for tensor in tensors_in((out,)):
+            if tensor.numel() and (mark := self._mark(tensor, data=False, weight=False)) is not None:
+                mark.blank = True
 
     def overwrite(self, written: Iterable[Tensor], inputs: Iterable[Mark | None]) -> None:
         """The storages of ``written`` were changed in place from ``inputs``."""
@@ -99,7 +108,7 @@ class Provenance:
         for tensor in written:
             mark = self.get(tensor)
             if mark is not None:
-                mark.data, mark.weight = mark.data or data, mark.weight or weight
+                mark.data, mark.weight, mark.blank = mark.data or data, mark.weight or weight, False
                 mark.alphabet = mark.declared = mark.linear = mark.inner = None
             elif data or weight:
                 self._mark(tensor, data, weight)

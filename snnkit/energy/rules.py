@@ -1,8 +1,9 @@
-"""The registry of counting rules, by operator; rules live in :mod:`synaptic` and :mod:`pointwise`.
+"""The registry of counting rules, by operator.
 
-A rule looks at one executed operation and answers with an :class:`OpCount`, with ``FREE`` (moves or
-relabels data, or can be folded away), or with a sentence: not counted, and why. An operator without a
-rule is not counted either. Both are listed in the report, so nothing is silently zero.
+Rules live in :mod:`synaptic`, :mod:`pointwise` and :mod:`functions`. A rule looks at one executed operation
+and answers with an :class:`OpCount` (or a tuple of them), with ``FREE`` (moves or relabels data, or can be
+folded away), or with a sentence: not counted, and why. An operator without a rule is not counted either.
+Both are listed in the report, so nothing is silently zero.
 """
 
 from __future__ import annotations
@@ -96,14 +97,14 @@ class Op:
         """What is known about the storage of ``x``."""
         return self.marks.get(x)
 
-    def alphabet(self, x: Tensor, mask: Tensor | None = None, *, real: bool = False) -> Alphabet:
+    def alphabet(self, x: Tensor, *, real: bool = False) -> Alphabet:
         """Alphabet of ``x``: real if known to be, or known from the layer that made it, else observed."""
         if real:
             return REAL
         mark = self.marks.get(x)
         if mark is not None and mark.alphabet is not None:
             return mark.alphabet
-        seen = observe(x, mask)
+        seen = observe(x)
         if seen.kind == "empty" and mark is not None and mark.declared is not None:
             return mark.declared
         return seen
@@ -119,7 +120,7 @@ class Op:
         return any(self.marks.is_data(t) for t in tensors_in(self.args.values()))
 
 
-Rule = Callable[[Op], OpCount | object]
+Rule = Callable[[Op], "OpCount | tuple[OpCount, ...] | object"]
 _RULES: dict[Any, Rule] = {}
 
 

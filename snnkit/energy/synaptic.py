@@ -22,55 +22,77 @@ import math
 import torch
 from torch import Tensor
 
-from .alphabet import BINARY, Alphabet, indicator
+from .alphabet import BINARY, Alphabet, indicator, indicators
 from .provenance import Linear
 from .reach import Geometry, spread
 from .rules import FREE, Op, OpCount, rule
 
-__all__ = ["outer"]
+__all__ = ["coincidences", "levels", "nonzero_per_row", "outer"]
 
 _EXACT = 2**24
 
 
-def _ones(op: Op, x: Tensor) -> Tensor:
-    """1 where x != 0, in float32 or float64: x itself if it is known to be spikes of size 1."""
+def _known_ones(op: Op, x: Tensor) -> bool:
+    """x is its own indicator: known to be spikes of size 1."""
     mark = op.mark(x)
-    if mark is not None and mark.alphabet == BINARY and x.dtype in (torch.float32, torch.float64):
-        return x
-    return indicator(x)
+    return mark is not None and mark.alphabet == BINARY and x.dtype in (torch.float32, torch.float64)
 
 
-def _row_sums(x: Tensor, weights: Tensor, limit: float) -> Tensor:
-    """``x [r, n] @ weights [n]`` in float64; ``limit`` bounds any partial sum of integers."""
-    if limit >= _EXACT:
-        return x.double() @ weights.double()
-    return (x @ weights.to(x.dtype)).double()
+def _ones(op: Op, x: Tensor) -> Tensor:
+    """1 where x != 0, in float32 or float64."""
+    return x if _known_ones(op, x) else indicator(x)
 
 
-def _nonzero_per_row(x: Tensor, rows: int) -> Tensor:
-    flat = indicator(x).reshape(rows, x.numel() // rows if rows else 1)
-    return flat.sum(1, dtype=torch.float64 if flat.shape[1] >= _EXACT else None).double()
+def _sum(lines: Tensor, largest: int = 1) -> Tensor:
+    """Sums over lines of integers up to ``largest``, in float64."""
+    wide = torch.float64 if lines.shape[1] * largest >= _EXACT else None
+    return lines.sum(1, dtype=wide).double()
+
+
+def _dot(lines: Tensor, weights: Tensor, largest: int) -> Tensor:
+    """``lines @ weights`` of integers, ``largest`` times ``weights`` bounds a line; in float64."""
+    if float(weights.sum()) * largest >= _EXACT:
+        lines = lines.double()
+    return (lines @ weights.to(lines.dtype)).double()
+
+
+def nonzero_per_row(x: Tensor, rows: int) -> Tensor:
+    """Number of nonzeros in each of ``rows`` parts of ``x``, in float64."""
+    if not x.numel():
+        return torch.zeros(rows, dtype=torch.float64, device=x.device)
+    return torch.cat([_sum(ones) for ones in indicators(x.reshape(rows, -1))])
+
+
+def coincidences(x: Tensor, y: Tensor, rows: int) -> Tensor:
+    """Number of positions where both are nonzero, in each of ``rows`` parts, in float64."""
+    if not x.numel():
+        return torch.zeros(rows, dtype=torch.float64, device=x.device)
+    pairs = zip(indicators(x.reshape(rows, -1)), indicators(y.reshape(rows, -1)), strict=True)
+    return torch.cat([_sum(a.mul_(b)) for a, b in pairs])
 
 
 def _nonzero_out(out: Tensor, rows: int, size: int) -> Tensor:
     if out.numel() == rows * size:
-        return _nonzero_per_row(out, rows)
+        return nonzero_per_row(out, rows)
     total = torch.zeros(rows, dtype=torch.float64, device=out.device)  # addbmm: summed over the rows
     total[:1] = out.count_nonzero()
     return total
 
 
-def _sizes(x: Tensor, alphabet: Alphabet) -> Tensor:
-    """abs(x) in float64, as exact multiples of the unit where x is rounded to a narrow dtype."""
-    size = x.double().abs()
-    return (size / alphabet.unit).round() * alphabet.unit if alphabet.is_event else size
+def levels(x: Tensor, alphabet: Alphabet) -> Tensor:
+    """abs(x) in units of its alphabet: exact integers, also where x is rounded to a narrow dtype."""
+    if alphabet.unit == 1 and x.dtype in (torch.float32, torch.float64):
+        return x.abs() if alphabet.signed else x
+    return (x.double().abs() / alphabet.unit).round()
 
 
-def _absolute(alphabet: Alphabet, sop: Tensor, exact: Tensor | None) -> Tensor:
-    """Sum over pairs of abs(x): from the pairs alone if all values have one size."""
+def _units(x: Tensor, alphabet: Alphabet, pairs: Tensor, fan: int) -> Tensor:
+    """Sum over pairs of abs(x) for operands of which every value takes part in ``fan`` pairs."""
     if alphabet.is_spike:
-        return sop * alphabet.unit
-    return torch.zeros_like(sop) if exact is None else exact
+        return pairs * alphabet.unit  # from the pairs alone: all values have one size
+    if not alphabet.is_event:
+        return torch.zeros_like(pairs)
+    return _sum(levels(x.reshape(len(pairs), -1), alphabet), alphabet.levels) * (fan * alphabet.unit)
 
 
 @rule(
@@ -106,15 +128,15 @@ def _convolution(op: Op) -> OpCount | object:
     fan = w.shape[1] if transposed else w.shape[0] // groups
     taps = math.prod(geometry.kernel)
 
-    ones = _ones(op, x)
-    flat = ones.reshape(rows * channels, positions)
-    alphabet = op.alphabet(x, ones, real=op.real[0])
-    nnz = _row_sums(flat, torch.ones(positions, device=x.device), positions)
+    flat = x.reshape(rows * channels, positions)
+    alphabet = op.alphabet(x, real=op.real[0])
     reach = geometry.reach().to(x.device)
-    if positions and taps == 1 and int(reach.min()) == 1:
-        reached = nnz
-    else:
-        reached = _row_sums(flat, reach, positions * taps)
+    pointwise = positions > 0 and taps == 1 and int(reach.min()) == 1
+    nonzeros, reaches = [], []
+    for ones in (flat,) if _known_ones(op, x) else indicators(flat):
+        nonzeros.append(_sum(ones))
+        reaches.append(nonzeros[-1] if pointwise else _dot(ones, reach, 1))
+    nnz, reached = torch.cat(nonzeros), torch.cat(reaches)
     sop = reached.reshape(rows, channels).sum(1) * fan
     bias = op.args.get("bias", op.args.get("B")) is not None
     op.linear = Linear(op.path, bias)
@@ -125,15 +147,15 @@ def _convolution(op: Op) -> OpCount | object:
         "sop": sop,
         "nnz_in": nnz.reshape(rows, channels).sum(1),
         "numel_in": rows * channels * math.prod(b - a for a, b in inner) if inner else x.numel(),
-        "nnz_out": _nonzero_per_row(out, rows),
+        "nnz_out": nonzero_per_row(out, rows),
         "numel_out": out.numel(),
         "bias_add": out.numel() if bias else 0,
     }
-    exact = None
     if alphabet.is_event and not alphabet.is_spike:
-        size = _sizes(x, alphabet).reshape(rows * channels, positions)
-        exact = (size @ reach.double()).reshape(rows, channels).sum(1) * fan
-    values["abs_a"] = _absolute(alphabet, sop, exact)
+        steps = _dot(levels(flat, alphabet), reach, alphabet.levels)
+        values["abs_a"] = steps.reshape(rows, channels).sum(1) * (fan * alphabet.unit)
+    else:
+        values["abs_a"] = sop * alphabet.unit  # the unit of reals is 0
     values["sop_w"] = sop
     if not op.nonzero_weights(w):
         if transposed:
@@ -141,7 +163,7 @@ def _convolution(op: Op) -> OpCount | object:
         else:
             per_tap = w.ne(0).reshape(groups, fan, *w.shape[1:]).sum(1).flatten(0, 1)
         weighted = geometry.weighted(per_tap.to(x.device)).flatten()
-        values["sop_w"] = ones.reshape(rows, -1).double() @ weighted.double()
+        values["sop_w"] = _ones(op, x).reshape(rows, -1).double() @ weighted.double()
     return OpCount(
         "weight",
         values,
@@ -153,7 +175,10 @@ def _convolution(op: Op) -> OpCount | object:
     )
 
 
-@rule("mm", "addmm", "_addmm_activation", "_int_mm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot")
+@rule(
+    "mm", "addmm", "addmm_", "_addmm_activation", "_int_mm", "bmm", "baddbmm", "baddbmm_", "addbmm",
+    "addbmm_", "mv", "addmv", "addmv_", "dot", "vdot",
+)  # fmt: skip
 def _matmul(op: Op) -> OpCount | object:
     names = op.args
     a = op.tensor(*(n for n in ("mat1", "batch1", "mat", "self") if n in names))
@@ -199,18 +224,13 @@ def _weights(op: Op, x: Tensor, w: Tensor, bias: bool, flip: bool = False) -> Op
     ``flip``: the operation computed the transposed product.
     """
     rows, per_row, k, n = x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1], w.shape[-1]
-    ones = _ones(op, x)
-    alphabet = op.alphabet(x, ones, real=op.real[0])
-    flat = ones.reshape(rows, per_row * k)
-    nnz = _row_sums(flat, torch.ones(per_row * k, device=x.device), per_row * k)
+    alphabet = op.alphabet(x, real=op.real[0])
+    nnz = _sum(x.reshape(rows, -1)) if _known_ones(op, x) else nonzero_per_row(x, rows)
     sop = nnz * n
     size = per_row * n
-    exact = None
-    if alphabet.is_event and not alphabet.is_spike:
-        exact = _sizes(x, alphabet).reshape(rows, -1).sum(1) * n
     sop_w = sop
     if not op.nonzero_weights(w):
-        per_input = w.ne(0).sum(-1).double()  # [K] or [rows, K]
+        ones, per_input = _ones(op, x), w.ne(0).sum(-1).double()  # [K] or [rows, K]
         if per_input.ndim == 2:
             sop_w = (ones.sum(1).double() * per_input).sum(1)
         else:
@@ -221,7 +241,7 @@ def _weights(op: Op, x: Tensor, w: Tensor, bias: bool, flip: bool = False) -> Op
         "valid": rows * per_row * k * n,
         "sop": sop,
         "sop_w": sop_w,
-        "abs_a": _absolute(alphabet, sop, exact),
+        "abs_a": _units(x, alphabet, sop, n),
         "nnz_in": nnz,
         "numel_in": rows * per_row * k,
         "nnz_out": _nonzero_out(op.out.mT if flip and op.out.ndim > 1 else op.out, rows, size),
@@ -235,18 +255,13 @@ def _weights(op: Op, x: Tensor, w: Tensor, bias: bool, flip: bool = False) -> Op
 def _activations(op: Op, a: Tensor, b: Tensor, bias: bool) -> OpCount:
     """``a [rows, M, K] @ b [rows, K, N]``, or one product of matrices (rows = 1)."""
     ones_a, ones_b = _ones(op, a), _ones(op, b)
-    alphabet_a = op.alphabet(a, ones_a, real=op.real[0])
-    alphabet_b = op.alphabet(b, ones_b, real=op.real[1])
+    alphabet_a, alphabet_b = op.alphabet(a, real=op.real[0]), op.alphabet(b, real=op.real[1])
     if a.ndim == 2:
         a, b, ones_a, ones_b = (z.unsqueeze(0) for z in (a, b, ones_a, ones_b))
     rows, m, k, n = a.shape[0], a.shape[1], a.shape[2], b.shape[2]
     columns, lines = ones_a.sum(1).double(), ones_b.sum(2).double()  # sizes far below 2^24
     nnz_a, nnz_b = columns.sum(1), lines.sum(1)
     pairs_a, pairs_b = nnz_a * n, nnz_b * m
-    exact = [
-        _sizes(z, w).flatten(1).sum(1) * fan if w.is_event and not w.is_spike else None
-        for z, w, fan in ((a, alphabet_a, n), (b, alphabet_b, m))
-    ]
     values: dict[str, Tensor | int] = {
         "dense": rows * m * k * n,
         "valid": rows * m * k * n,
@@ -254,8 +269,8 @@ def _activations(op: Op, a: Tensor, b: Tensor, bias: bool) -> OpCount:
         "pairs_b": pairs_b,
         "pairs_ab": (columns * lines).sum(1),
         "pairs_min": torch.minimum(pairs_a, pairs_b),
-        "abs_a": _absolute(alphabet_a, pairs_a, exact[0]),
-        "abs_b": _absolute(alphabet_b, pairs_b, exact[1]),
+        "abs_a": _units(a, alphabet_a, pairs_a, n),
+        "abs_b": _units(b, alphabet_b, pairs_b, m),
         "nnz_a": nnz_a,
         "nnz_b": nnz_b,
         "numel_a": rows * m * k,
@@ -267,7 +282,27 @@ def _activations(op: Op, a: Tensor, b: Tensor, bias: bool) -> OpCount:
     return OpCount("product", values, rows, op.shape, (m, k, n), alphabet_a, alphabet_b)
 
 
-def outer(op: Op, a: Tensor, b: Tensor) -> OpCount | object:
+@rule("addr", "addr_")
+def _add_outer(op: Op) -> OpCount | object:
+    return outer(
+        op, op.tensor("vec1").unsqueeze(1), op.tensor("vec2").unsqueeze(0), bias=op.args["beta"] != 0
+    )
+
+
+@rule("_trilinear")
+def _bilinear(op: Op) -> tuple[OpCount, OpCount] | str:
+    """``out[b, o] = sum_ij x[b, i] W[o, i, j] y[b, j]``: a linear layer on the products of its inputs."""
+    x, w, y = op.args["i1"], op.args["i2"], op.args["i3"]
+    if (x.ndim, w.ndim, y.ndim) != (2, 3, 2):
+        return "a product of three operands of another form than a bilinear layer"
+    products = (x.unsqueeze(2) * y.unsqueeze(1)).flatten(1)
+    masks = op.alphabet(x).is_spike or op.alphabet(y).is_spike
+    values: dict[str, Tensor | int] = {"and_ops" if masks else "muls": products.numel()}
+    forming = OpCount("pointwise", values, len(x), tuple(x.shape))
+    return forming, _weights(op, products, w.flatten(1).t(), bias=False)
+
+
+def outer(op: Op, a: Tensor, b: Tensor, *, bias: bool = False) -> OpCount | object:
     """An einsum without a summed index runs as one broadcast multiplication: a product with K = 1."""
     lead = op.out.shape[:2]
     rows = math.prod(lead)
@@ -279,28 +314,18 @@ def outer(op: Op, a: Tensor, b: Tensor) -> OpCount | object:
         a, b = b, a
     alphabet_a, alphabet_b = op.alphabet(a), op.alphabet(b)
     ones_a, ones_b = _ones(op, a), _ones(op, b)
-    size = op.out.numel()
+    pairs_a, pairs_b, both = pairs(ones_a), pairs(ones_b), pairs(ones_a * ones_b)
+    size, signature = op.out.numel(), tuple(op.out.shape[2:])
     values: dict[str, Tensor | int] = {"dense": size, "valid": size, "numel_out": size}
+    values["bias_add"] = size if bias else 0
     values["nnz_out"] = pairs(indicator(op.out))
-    both = pairs(ones_a * ones_b)
+    values["abs_a"] = pairs(levels(a, alphabet_a)) * alphabet_a.unit if alphabet_a.is_event else 0
+    nnz_a, nnz_b = int(ones_a.sum()), int(ones_b.sum())
     if not op.is_data(b):
-        values |= {"sop": pairs(ones_a), "sop_w": both, "abs_a": pairs(_sizes(a, alphabet_a))}
-        values |= {"nnz_in": int(ones_a.sum()), "numel_in": a.numel()}
-        return OpCount(
-            "weight", values, rows, op.shape, tuple(op.out.shape[2:]), alphabet_a, weights=b.numel()
-        )
-    pairs_a, pairs_b = pairs(ones_a), pairs(ones_b)
-    values |= {
-        "pairs_a": pairs_a,
-        "pairs_b": pairs_b,
-        "pairs_ab": both,
-        "abs_a": pairs(_sizes(a, alphabet_a)),
-    }
-    values |= {"pairs_min": torch.minimum(pairs_a, pairs_b), "abs_b": pairs(_sizes(b, alphabet_b))}
-    values |= {
-        "nnz_a": int(ones_a.sum()),
-        "nnz_b": int(ones_b.sum()),
-        "numel_a": a.numel(),
-        "numel_b": b.numel(),
-    }
-    return OpCount("product", values, rows, op.shape, tuple(op.out.shape[2:]), alphabet_a, alphabet_b)
+        values |= {"sop": pairs_a, "sop_w": both, "nnz_in": nnz_a, "numel_in": a.numel()}
+        return OpCount("weight", values, rows, op.shape, signature, alphabet_a, weights=b.numel())
+    values["abs_b"] = pairs(levels(b, alphabet_b)) * alphabet_b.unit if alphabet_b.is_event else 0
+    values |= {"pairs_a": pairs_a, "pairs_b": pairs_b, "pairs_ab": both}
+    values |= {"pairs_min": torch.minimum(pairs_a, pairs_b), "nnz_a": nnz_a, "nnz_b": nnz_b}
+    values |= {"numel_a": a.numel(), "numel_b": b.numel()}
+    return OpCount("product", values, rows, op.shape, signature, alphabet_a, alphabet_b)

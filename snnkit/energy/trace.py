@@ -92,7 +92,8 @@ class Trace:
     def coverage(self) -> float:
         """Share of element operations (slots, updates, elements) that were counted, 0..1."""
         total = self.total
-        counted = total.dense + total.neuron_steps + total.adds + total.muls + total.cmps + total.and_ops
+        beside = total.adds + total.muls + total.cmps + total.and_ops + total.exps + total.divs + total.sqrts
+        counted = total.dense + total.neuron_steps + beside
         missing = sum(u.elements for u in self.uncounted)
         return counted / (counted + missing) if counted + missing else 1.0
 
@@ -126,11 +127,12 @@ def trace(
         A :class:`Trace`. Warnings are collected in ``Trace.warnings``, not emitted.
 
     Raises:
-        InputTypeError: model or inputs of another type. ConfigError: T < 1, no batch at all, or
-            ``strict`` and something is not counted.
+        InputTypeError: model or inputs of another type; nested and meta tensors. ConfigError: T < 1, no
+            batch at all, or ``strict`` and something is not counted.
 
-    Limits: a module whose ``forward`` is called directly is not seen as a module; operations of custom
-    GPU kernels are seen only as registered operators, which then appear as uncounted.
+    Limits: a module whose ``forward`` is called directly is not seen as a module. Kernels that are no
+    operators of torch are seen by their results only, and modules that run in other threads by their calls:
+    both are listed as uncounted.
     """
     if not isinstance(model, nn.Module):
         raise InputTypeError(f"trace.model: got {type(model).__name__}, expected a torch.nn.Module.")
@@ -141,6 +143,8 @@ def trace(
         model = model.module
     lazy = [n for n, p in model.named_parameters() if nn.parameter.is_lazy(p)]
     require(not lazy, "trace.model", lazy, "initialised parameters", "Call the model once first.")
+    empty = [n for n, t in (*model.named_parameters(), *model.named_buffers()) if t.is_meta]
+    require(not empty, "trace.model", empty, "tensors with values", "Move the model off the meta device.")
 
     ledger = Ledger(per_sample=per_sample)
     watch = Watch(model, ledger)
@@ -154,6 +158,7 @@ def trace(
     snapshot = Snapshot(model)
     with same_random_numbers():
         for args, kwargs in _calls(inputs, model):
+            _check_tensors(args, kwargs)
             try:
                 with unfused():
                     watch.run(args, kwargs)
@@ -223,6 +228,16 @@ def _calls(inputs: Any, model: nn.Module) -> Iterator[tuple[tuple[Any, ...], dic
                 "expected tensors, tuples or dicts."
             )
         yield _one_call(batch)
+
+
+def _check_tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for x in tensors_in((args, kwargs)):
+        if x.is_nested:
+            raise InputTypeError(
+                "trace.inputs: got a nested tensor, expected ordinary ones. Pad the sequences."
+            )
+        if x.is_meta:
+            raise InputTypeError("trace.inputs: got a tensor on the meta device, expected one with values.")
 
 
 def _one_call(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

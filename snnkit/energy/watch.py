@@ -10,34 +10,41 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..errors import InputTypeError, SnnkitError
 from . import pointwise
-from .alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, indicator, observe
+from .alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, observe
 from .guard import decomposed_recurrence
 from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
 from .operators import DEVICES, Operator, describe
 from .provenance import Linear, Mark, Provenance, storage_key, tensors_in
-from .rules import Op, OpCount, looks_like_matmul
+from .rules import FREE, Op, OpCount, looks_like_matmul
+from .synaptic import levels, nonzero_per_row
 
 __all__ = ["Tally", "Watch"]
 
 _SHAPED = frozenset(
     (
         "linear", "matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "addmm", "baddbmm", "einsum",
-        "tensordot", "bilinear", "scaled_dot_product_attention", "multi_head_attention_forward",
+        "outer", "ger", "tensordot", "bilinear", "scaled_dot_product_attention",
+        "multi_head_attention_forward",
     )
 )  # fmt: skip
+# of its own, in C++: Python decompositions of some operators would change what is executed
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 _RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 
 
@@ -91,6 +98,9 @@ class Watch(TorchDispatchMode):
         self._real: dict[tuple[str, int], tuple[bool, bool]] = {}
         self._nonzero: dict[tuple[Any, ...], bool] = {}
         self._parameters = {storage_key(p) for p in model.parameters()}
+        # what a parametrization keeps beside its parameters, as spectral norm its vectors, makes weights too
+        lists = (m for m in model.modules() if isinstance(m, ParametrizationList))
+        self._weights = [*model.parameters(), *(b for m in lists for b in m.buffers())]
         self._stack: list[_Frame] = []
         self._busy = False
         self.call = ""
@@ -100,6 +110,8 @@ class Watch(TorchDispatchMode):
     def _spec(self, module: nn.Module, path: str) -> NeuronSpec | None:
         try:
             spec = neuron_spec(module)
+        except SnnkitError:
+            raise
         except (TypeError, NotImplementedError, ValueError) as error:
             self._note(path or type(module).__name__, f"no neuron cost, energy_ops() failed: {error}")
             return None
@@ -114,10 +126,10 @@ class Watch(TorchDispatchMode):
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the model once and observe it; hooks and modes are gone afterwards, whatever happens."""
-        self.marks = Provenance(self.model.parameters(), tensors_in((args, kwargs)))
+        self.marks = Provenance(self._weights, tensors_in((args, kwargs)))
         self.sequences, self.single = [], defaultdict(list)
         self._stack, self._busy, self.call, self.shape = [], False, "", None
-        self._bottom = sys._getframe()
+        self._bottom, self._thread = sys._getframe(), get_ident()
         with ExitStack() as stack:
             for module in self.paths:
                 if not isinstance(module, torch.jit.ScriptModule):  # its operations go to its parent
@@ -130,6 +142,8 @@ class Watch(TorchDispatchMode):
             self.model(*args, **kwargs)
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        if get_ident() != self._thread:
+            return
         spec = self._specs[module]
         around = self._stack[-1].covered if self._stack else 0
         covered = around if spec is None else max(around, 2 if spec.covers_products else 1)
@@ -137,16 +151,23 @@ class Watch(TorchDispatchMode):
         self._stack.append(_Frame(self.paths[module][0], covered, around == 0, spec))
 
     def _leave(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        if get_ident() != self._thread:
+            elements = sum(t.numel() for t in tensors_in((out,)))
+            why = "it runs in another thread, which is not observed"
+            self._uncounted(self.paths[module][0], type(module).__name__, elements, why, True)
+            return
         if not self._stack:
             return
         frame = self._stack.pop()
-        if frame.spec is None or not frame.outer or self._busy:
+        if self._busy:
             return
-        x = next(tensors_in((args, kwargs)), None)
-        y = next(tensors_in((out,)), None)
-        if x is not None and y is not None:
-            with self._quiet():
-                self._neuron(frame.path, frame.spec, x, y)
+        if frame.spec is not None and frame.outer:
+            x = next(tensors_in((args, kwargs)), None)
+            y = next(tensors_in((out,)), None)
+            if x is not None and y is not None:
+                with self._quiet():
+                    self._neuron(frame.path, frame.spec, x, y)
+        self._filled_elsewhere(tensors_in((out,)), frame)
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -154,7 +175,7 @@ class Watch(TorchDispatchMode):
         devices = [d for d in DEVICES if torch.is_autocast_enabled(d)]
         self._busy = True
         try:
-            with torch.no_grad():
+            with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad():
                 if not devices:
                     yield
                     return
@@ -180,12 +201,10 @@ class Watch(TorchDispatchMode):
         values: dict[str, Tensor | int] = {"neuron_steps": x.numel()}
         seen = EMPTY
         if spec.levels is not None and y.shape == x.shape and rows:
-            ones = indicator(y)
-            seen = observe(y, ones)
-            values["spikes"] = ones.reshape(rows, -1).sum(1, dtype=torch.float64)
-            values["spike_units"] = values["spikes"]
+            seen = observe(y)
+            values["spikes"] = values["spike_units"] = nonzero_per_row(y, rows)
             if seen.is_event and seen.levels > 1:
-                values["spike_units"] = y.abs().double().reshape(rows, -1).sum(1) / seen.unit
+                values["spike_units"] = levels(y.reshape(rows, -1), seen).sum(1, dtype=torch.float64)
             declared = Alphabet("uniform", seen.unit or 1.0, max(spec.levels, 1), spec.signed)
             if seen.kind == "real" or seen.levels > declared.levels or (seen.signed and not spec.signed):
                 signed = " signed" if spec.signed else ""
@@ -223,9 +242,7 @@ class Watch(TorchDispatchMode):
                     if device not in operator.autocast:
                         stack.enter_context(torch.autocast(device, dtype))
                 stack.enter_context(self)
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+                return func._op_dk(_COMPOSITE, *args, **kwargs)
         out = func(*args, **kwargs)
         self._observe(operator, args, kwargs, out)
         return out
@@ -236,10 +253,16 @@ class Watch(TorchDispatchMode):
         if kwargs:
             inputs += tensors_in(kwargs.values())
         before = [marks.get(t) for t in inputs]
+        written = [t for at in operator.written for t in tensors_in((_argument(args, kwargs, at),))]
+        if operator.allocates:
+            marks.allocated(out)
+        elif not operator.shape_only and any(m is not None and m.blank for m in before):
+            changed = {storage_key(t) for t in (*written, *tensors_in((out,)))}  # or viewed
+            read = (t for t in inputs if storage_key(t) not in changed)
+            self._filled_elsewhere(read, self._stack[-1] if self._stack else None)
         data = any(m is not None and m.data for m in before)
         # zeros_like(x) takes nothing from x but its shape
         fresh = [] if operator.shape_only else marks.follow(before, out)
-        written = [t for at in operator.written for t in tensors_in((_argument(args, kwargs, at),))]
         op: Op | None = None
         if not operator.free or operator.rule is not None:
             op = self._judge(operator, args, kwargs, out, data)
@@ -258,6 +281,16 @@ class Watch(TorchDispatchMode):
             mark = next((m for t in tensors_in((out,)) if (m := marks.get(t)) is not None), None)
             if mark is not None:
                 mark.linear, mark.inner, mark.declared = op.linear, op.inner, op.result
+
+    def _filled_elsewhere(self, tensors: Iterable[Tensor], frame: _Frame | None) -> None:
+        """Memory is used that no operation has written: a kernel outside of torch has, and is not counted."""
+        for tensor in tensors:
+            mark = self.marks.get(tensor)
+            if mark is not None and mark.blank:
+                mark.blank, mark.data = False, True  # most likely made from the input
+                if frame is None or not frame.covered:
+                    why = "its result was written outside of the operations of torch"
+                    self._uncounted(frame.path if frame else "", "custom kernel", tensor.numel(), why, True)
 
     def _judge(self, operator: Operator, args: Any, kwargs: Any, out: Any, data: bool) -> Op | None:
         """Apply the rule of an operation, if it is to be counted at all."""
@@ -288,14 +321,14 @@ class Watch(TorchDispatchMode):
             answer = operator.rule(op)
         for note in op.notes:
             self._note(frame.path, note)
-        if isinstance(answer, OpCount):
-            if operator.synaptic:
-                self._real[frame.path, site] = (answer.a.kind == "real", answer.b.kind == "real")
-            path = frame.path if answer.path is None else answer.path
-            self.ledger.add(path, operator.name, site or self._site(), answer)
-        elif isinstance(answer, str):
+        if isinstance(answer, str):
             elements = sum(t.numel() for t in tensors_in((out,)))
-            self._uncounted(frame.path, operator.name, elements, answer, hidden)
+            self._uncounted(frame.path, operator.name, elements, answer, operator.synaptic)
+        for count in _counts(operator.name, answer):
+            if count.kind in ("weight", "product"):
+                self._real[frame.path, site] = (count.a.kind == "real", count.b.kind == "real")
+            path = frame.path if count.path is None else count.path
+            self.ledger.add(path, operator.name, site or self._site(), count)
         return op
 
     def _pass_on(
@@ -383,6 +416,20 @@ class _Functions(TorchFunctionMode):
             return func(*args, **kwargs)
         finally:
             watch.call, watch.shape = before
+
+
+def _counts(name: str, answer: Any) -> tuple[OpCount, ...]:
+    """The counts in the answer of a rule; anything that is no answer is an error, not a zero."""
+    if answer is FREE or isinstance(answer, str):
+        return ()
+    counts = answer if isinstance(answer, tuple) else (answer,)
+    for count in counts:
+        if not isinstance(count, OpCount):
+            raise InputTypeError(
+                f"energy rule for {name}: got {type(count).__name__}, expected an OpCount, a tuple of them, "
+                "FREE, or a sentence that says why it is not counted."
+            )
+    return counts
 
 
 def _argument(args: Any, kwargs: Any, at: int | str) -> Any:

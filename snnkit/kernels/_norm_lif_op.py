@@ -11,10 +11,10 @@ from torch import Tensor
 from ._layout import NOTHING, kept_shape, own, rows
 from ._lif_op import Kernels, Kinds, Scalars, differentiate
 
-__all__ = ["NormLIF", "forward", "register_norm"]
+__all__ = ["NormLIF", "norm_forward", "register_norm"]
 
 
-def forward(
+def norm_forward(
     kernels: Kernels,
     x: Tensor,
     v0: Tensor,
@@ -67,7 +67,7 @@ class NormLIF(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, kernels, x, v0, weight, bias, mean, var, eps, *lif):  # type: ignore[no-untyped-def]
-        spikes, v, kept, norm = forward(kernels, x, v0, weight, bias, mean, var, eps, *lif, keep=True)
+        spikes, v, kept, norm = norm_forward(kernels, x, v0, weight, bias, mean, var, eps, *lif, keep=True)
         leak, threshold, *described = lif
         ctx.save_for_backward(x, v0, kept, norm, leak, threshold)
         ctx.kernels, ctx.described = kernels, (mean is None, eps, *described)
@@ -108,7 +108,7 @@ def register_norm(kernels: Kernels, device: str) -> None:
     """The operations on a device, "CPU" or "CUDA", are these passes."""
 
     def forward_op(x: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
-        *results, norm = forward(kernels, x, *inputs, keep=True)
+        *results, norm = norm_forward(kernels, x, *inputs, keep=True)
         return *own(tuple(results), x), norm
 
     def backward_op(g_out: Tensor, *inputs: Any) -> tuple[Tensor, ...]:

@@ -30,6 +30,8 @@ _WORTH = 64  # inputs or outputs below which a dense product costs nothing
 def event_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``F.linear(x, weight, bias)`` by gathering; float32 on the CPU, without gradients.
 
+    Under a dispatch mode, as of :func:`snnkit.energy.trace`, it is ``F.linear``, so that the mode sees it.
+
     Args:
         x: ``[..., in]``, mostly zero; spikes, counts or any other values.
         weight: ``[out, in]``. bias: ``[out]`` or None.
@@ -37,6 +39,8 @@ def event_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
     Raises:
         BackendError: the C library is missing, or cannot take these tensors. ShapeError: sizes do not fit.
     """
+    if current_mode() is not None:
+        return F.linear(x, weight, bias)
     return _gather(x, weight, bias, None)
 
 
@@ -112,9 +116,7 @@ class event_driven(TorchFunctionMode):
 
     def _gathers(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
         tensors = [t for t in (input, weight, bias) if t is not None]
-        if (
-            in_transform() or current_mode() is not None
-        ):  # as the energy estimator, which must see the product
+        if in_transform() or current_mode() is not None:  # a mode, as of snnkit.energy, must see the product
             return False
         # of other weights, as those that a parametrization computes, nothing could be kept
         if not isinstance(weight, nn.Parameter) or weight.ndim != 2 or input.shape[-1:] != weight.shape[1:]:

@@ -154,10 +154,10 @@ def _norm_back(
     return out[0], out[1]
 
 
-def _norm_job(x: Tensor, norm: Tensor, eps: float) -> native.Norm:
+def _norm_job(x: Tensor, norm: Tensor, eps: float) -> native.NormJob:
     outer, inner = x.shape[0] * x.shape[1], math.prod(x.shape[3:])
     sizes = (outer, x.shape[2], inner, x.dtype == torch.bfloat16, native.threads_for(x.numel()))
-    return native.Norm(x.data_ptr(), *sizes, *(row.data_ptr() for row in norm), eps)
+    return native.NormJob(x.data_ptr(), *sizes, *(row.data_ptr() for row in norm), eps)
 
 
 KERNELS = Kernels(_forward, _backward, _norm, _norm_back)

@@ -19,7 +19,7 @@ from ._layout import EVERY, constant_in_graphs, per_neuron
 
 __all__ = [
     "Job",
-    "Norm",
+    "NormJob",
     "fill",
     "isa",
     "library",
@@ -67,7 +67,7 @@ class Job(c.Structure):
     ]
 
 
-class Norm(c.Structure):
+class NormJob(c.Structure):
     """``snn_norm`` of csrc/native.c."""
 
     _fields_ = [
@@ -93,7 +93,7 @@ def library() -> c.CDLL | str:
         return f"{found[0].name} cannot be loaded: {error}"
     for name in ("snn_forward", "snn_backward"):
         getattr(lib, name).argtypes = [c.POINTER(Job)]
-    norm, pointer = c.POINTER(Norm), c.c_void_p
+    norm, pointer = c.POINTER(NormJob), c.c_void_p
     lib.snn_moments.argtypes = [norm, pointer]
     lib.snn_affine.argtypes = [norm, *[pointer] * 3]
     lib.snn_norm_back.argtypes = [norm, pointer, c.c_int32, *[pointer] * 4]

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from . import native
 from ._lif_op import Number, described, formula
-from ._norm_lif_op import NormLIF, forward, register_norm
+from ._norm_lif_op import NormLIF, norm_forward, register_norm
 from .backend import backend
 from .dynamics import LIFDynamics
 from .lif_native import KERNELS as NATIVE
@@ -81,7 +81,7 @@ def norm_lif(
     if torch.is_grad_enabled() and any(isinstance(a, Tensor) and a.requires_grad for a in inputs):
         spikes, v, moments = NormLIF.apply(kernels, *inputs)
     else:
-        spikes, v, _, moments = forward(kernels, *inputs, keep=False)
+        spikes, v, _, moments = norm_forward(kernels, *inputs, keep=False)
     return spikes, v, moments[0], moments[1]
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from snnkit.energy import Counts, NeuronCost, NeuronSpec, estimate, neuron_rule, trace
 from snnkit.energy.neuron_rules import neuron_spec
-from snnkit.errors import ConfigError
+from snnkit.errors import ConfigError, InputTypeError
 
 T, B = 4, 3
 
@@ -263,6 +263,13 @@ def test_rules_can_be_added_and_the_most_derived_class_decides():
     assert (result.total.neuron_steps, result.total.cmps) == (12, 0)
     with pytest.raises(ConfigError, match="ClassName"):
         neuron_rule("NoPackage")
+
+    @neuron_rule(Child)
+    def _(module):
+        return NeuronCost(mul=5)
+
+    with pytest.raises(InputTypeError, match=r"Child.*NeuronSpec"):
+        trace(nn.Sequential(Child()), torch.rand(2, 6), T=1)
 
 
 def test_no_other_library_is_imported():

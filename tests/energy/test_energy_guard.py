@@ -6,6 +6,7 @@ import contextlib
 import gc
 import random
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from snnkit.energy import trace
+from snnkit.energy.alphabet import observe
 from snnkit.errors import ConfigError, InputTypeError
 
 
@@ -26,6 +28,8 @@ class Stateful(nn.Module):
         self.fc = nn.Linear(4, 4)
         self.register_buffer("count", torch.zeros(()))
         self.v, self.history, self.memory = 0.0, [], {"w": torch.zeros(4)}
+        self.nested = {"layers": [{"v": torch.zeros(4)}, (torch.zeros(4), [torch.zeros(4)])]}
+        self.nested["layers"].append(self.nested)  # contains itself
         self.fail = False
 
     def forward(self, x):
@@ -33,6 +37,10 @@ class Stateful(nn.Module):
         self.v = self.v + x.sum()
         self.history.append(x)
         self.memory["w"].add_(x.sum(0).detach())
+        first, second, _ = self.nested["layers"]
+        for state in (first["v"], second[0], second[1][0]):
+            state += 1
+        first["new"], second[1][0] = 1, None
         self.made_up = 1
         random.random(), np.random.rand()  # noqa: NPY002
         y = self.drop(self.norm(self.fc(x)))
@@ -45,7 +53,10 @@ def picture(net):
     flags = [m.training for m in net.modules()]
     hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in net.modules()]
     state = {k: v.clone() for k, v in net.state_dict().items()}
-    kept = (net.v, list(net.history), {k: v.clone() for k, v in net.memory.items()}, hasattr(net, "made_up"))
+    first, second, itself = net.nested["layers"]
+    nested = [v.clone() for v in (first["v"], second[0], *second[1])], list(first), itself is net.nested
+    memory = {k: v.clone() for k, v in net.memory.items()}
+    kept = (net.v, list(net.history), memory, nested, hasattr(net, "made_up"))
     generators = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
     backends = (
         torch.backends.mha.get_fastpath_enabled(),
@@ -151,9 +162,70 @@ def test_memory_of_activations_is_released():
         ((nn.Linear(1, 1), torch.ones(1, 1)), {"T": 2.0}, ConfigError, "T"),
         ((nn.Linear(1, 1), torch.ones(1, 1)), {"T": True}, ConfigError, "T"),
         ((nn.LazyLinear(1), torch.ones(1, 1)), {}, ConfigError, "initialised"),
+        ((nn.Linear(1, 1, device="meta"), torch.ones(1, 1)), {}, ConfigError, "weight.*values"),
+        ((nn.Linear(1, 1), torch.ones(1, 1, device="meta")), {}, InputTypeError, "meta"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Lazy modules")
 def test_bad_arguments(args, kwargs, error, match):
     with pytest.raises(error, match=match):
         trace(*args, **kwargs)
+
+
+class Square(nn.Module):
+    def forward(self, x):
+        return x @ x.mT
+
+
+@pytest.mark.parametrize(
+    ("x", "name", "pairs"),
+    [
+        (torch.full((3, 3), float("nan")), "real", 27),
+        (torch.full((3, 3), float("inf")), "real", 27),
+        (torch.full((3, 3), 1e300, dtype=torch.float64), "scaled binary", 27),
+        (torch.full((3, 3), 1e-45), "scaled binary", 27),
+        (torch.full((3, 3), -0.0), "empty", 0),
+        (torch.eye(3, dtype=torch.int64) * 300, "scaled binary", 9),
+        (torch.arange(-4, 5).reshape(3, 3), "integer", 24),
+        (torch.eye(3, dtype=torch.complex64) * 1j, "real", 9),
+    ],
+)
+def test_unusual_values(x, name, pairs):
+    result = trace(Square(), [x, x])
+    assert (result.records[0].a.name, result.total.pairs_a) == (name, 2 * pairs)
+
+
+def test_narrow_floats_of_one_byte():
+    class Widen(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(2, 3))
+
+        def forward(self, x):
+            return torch.nn.functional.linear(x.to(torch.float32), self.w) + x.to(torch.float32).sum()
+
+    x = torch.tensor([[0.0, 1, 1]]).to(torch.float8_e4m3fn)
+    assert trace(Widen(), x).total.sop == 4
+    assert observe(x).name == "binary"
+
+
+def test_a_module_in_another_thread_is_listed():
+    class Threaded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x):
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(self.fc, x).result()
+
+    result = trace(Threaded(), torch.ones(2, 4))
+    assert [(u.layer, u.op, u.matmul) for u in result.uncounted] == [("fc", "Linear", True)]
+
+
+@pytest.mark.filterwarnings("ignore:.*nested tensors:UserWarning")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_refused(layout):
+    x = torch.nested.as_nested_tensor([torch.ones(2, 4), torch.ones(3, 4)], layout=layout)
+    with pytest.raises(InputTypeError, match="Pad the sequences"):
+        trace(nn.Linear(4, 3), [x])
