@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import FormatError, require
-from .profile import Profile, load_profile
+from .profile import Profile
+from .profile_file import load_profile
 from .report import Line, Report
 
 __all__ = ["from_rates"]

@@ -15,6 +15,7 @@ from .guard import Snapshot, same_random_numbers, unfused
 from .ledger import Ledger, OpRecord
 from .moments import Moments
 from .provenance import tensors_in
+from .static import same_at_every_step
 from .watch import Watch
 
 __all__ = ["Trace", "Uncounted", "trace"]
@@ -50,6 +51,7 @@ class Trace:
         covered: elements computed inside of neurons, whose declared cost stands for them.
         aliases: further paths of modules that are registered more than once.
         by_sample: counts of every sample in input order, if asked for.
+        static_input: the input was the same at every time step.
     """
 
     model: str
@@ -62,6 +64,7 @@ class Trace:
     covered: int = 0
     aliases: dict[str, list[str]] = field(default_factory=dict)
     by_sample: list[Counts] | None = None
+    static_input: bool = False
 
     @property
     def by_layer(self) -> dict[str, Counts]:
@@ -151,6 +154,7 @@ def trace(
         )
     found: list[int] = []
     samples = 0
+    static = True
     snapshot = Snapshot(model)
     with same_random_numbers():
         for args, kwargs in _calls(inputs, model):
@@ -167,6 +171,7 @@ def trace(
                 warnings[
                     f"{path or 'model'}: its rows fit neither {steps} steps nor {batch} samples; spread"
                 ] = None
+            static = static and same_at_every_step((args, kwargs), steps, batch)
             found.append(steps)
             samples += batch
     if not found:
@@ -198,6 +203,7 @@ def trace(
         covered=watch.covered,
         aliases={paths[0]: paths[1:] for paths in watch.paths.values() if len(paths) > 1},
         by_sample=ledger.by_sample() if per_sample else None,
+        static_input=static,
     )
 
 
