@@ -72,7 +72,7 @@ def heat_map(
     ax.set_yticks(range(len(rows)), list(rows))
     if values.size <= _CELLS:
         for (i, j), value in np.ndenumerate(values):
-            ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=8,
+            ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=9,
                     color="white" if place[i, j] > 0.6 else INK)  # fmt: skip
     ax.set_xlabel(across)
     ax.set_ylabel(down)
