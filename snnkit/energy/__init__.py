@@ -16,6 +16,7 @@ from .from_rates import from_rates
 from .ledger import OpRecord
 from .metrics import Metrics, footprint_bytes, metrics
 from .neuron_rules import NeuronCost, NeuronSpec, neuron_rule
+from .pictures import PICTURES
 from .price import estimate, price
 from .profile import Profile
 from .profile_file import list_profiles, load_profile
@@ -25,6 +26,7 @@ from .trace import Trace, Uncounted, trace
 
 __all__ = [
     "FREE",
+    "PICTURES",
     "Alphabet",
     "BreakEven",
     "Counts",

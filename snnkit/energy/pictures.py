@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from .report import Report
 
-__all__ = ["draw"]
+__all__ = ["PICTURES", "draw"]
 
 _POINTS = 33
 
 
 def draw(report: Report, kind: str, ax: Axes | None) -> Axes:
     """See :meth:`Report.plot`."""
-    choice("Report.plot.kind", kind, _KINDS)
-    ax = _KINDS[kind](report, ax)
+    choice("Report.plot.kind", kind, PICTURES)
+    ax = PICTURES[kind](report, ax)
     ax.set_xlabel(f"{ax.get_xlabel()}\n{report.model} ({report.kind.upper()}) on {report.hardware}")
     return ax
 
@@ -89,7 +89,7 @@ def _sweep(report: Report, ax: Axes | None) -> Axes:
     return plot.heat_map(rows, [f"{r:g}" for r in grid.rates], even=1.0, ax=ax, **words)  # type: ignore[arg-type]
 
 
-_KINDS: dict[str, Callable[[Report, Axes | None], Axes]] = {
+PICTURES: dict[str, Callable[[Report, Axes | None], Axes]] = {
     "layers": _layers,
     "terms": _terms,
     "steps": _steps,

@@ -61,7 +61,9 @@ def test_shipped_profiles_cover_the_literature():
     assert {"45nm-fp32", "45nm-fp16", "45nm-int8", "lemaire-2022", "sop-rule", "spikingformer-script"} <= set(
         list_profiles()
     )
-    assert {"step-composite", "sata", "loihi", "truenorth", "spinnaker", "keras-spinnaker"} <= set(list_profiles())
+    assert {"step-composite", "sata", "loihi", "truenorth", "spinnaker", "keras-spinnaker"} <= set(
+        list_profiles()
+    )
     assert {load_profile(name).scope for name in list_profiles()} == {"operation", "synapse", "system"}
     apart = [load_profile(name).event("synop") for name in ("spinnaker", "keras-spinnaker")]
     assert apart == [45, 13300]  # never averaged

@@ -230,7 +230,9 @@ def test_what_does_not_change_is_computed_once(tiny_net):
     every, once = (price(trace_of_image, dataflow="compute", encode_once=flag) for flag in (False, True))
     assert every.by_term["mac"] == pytest.approx(4 * 18 * 4.6)
     assert once.by_term["mac"] == pytest.approx(18 * 4.6)
-    assert once.by_term["ac"] - every.by_term.get("ac", 0) == pytest.approx(4 * 2 * 0.9)  # current added per step
+    assert once.by_term["ac"] - every.by_term.get("ac", 0) == pytest.approx(
+        4 * 2 * 0.9
+    )  # current added per step
     assert sum(once.by_step) == pytest.approx(once.total_pj)
     assert once.by_step[0] > once.by_step[1] == pytest.approx(once.by_step[3])
     assert price(trace_of_image, encode_once=True).by_term["mem_w"] < price(trace_of_image).by_term["mem_w"]
@@ -257,9 +259,7 @@ def test_rate_decides_in_published_scripts():
 
 def test_step_composite_by_hand(tiny):
     terms = price(tiny, "step-composite").by_term
-    assert terms == pytest.approx(
-        {"ac": 27 * 0.9, "mem_w": (27 + 4) * 32 * 3.12, "mem_u": 2 * 6 * 32 * 3.12}
-    )
+    assert terms == pytest.approx({"ac": 27 * 0.9, "mem_w": (27 + 4) * 32 * 3.12, "mem_u": 2 * 6 * 32 * 3.12})
 
 
 def test_options_of_a_profile_give_way_to_the_callers(tiny):
