@@ -23,6 +23,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..errors import ConfigError
 from .alphabet import Alphabet
 from .assumptions import Setup
 from .ledger import OpRecord
@@ -98,7 +99,14 @@ def work_of(record: OpRecord, setup: Setup) -> Work:
     if setup.kind != "snn":  # every existing slot once, with real or quantised operands
         alphabet = Alphabet("real")
         return Work("mac", "valid", 1 - setup.sparsity, setup.mac(), False, "a", alphabet)
-    return _weight(record, setup) if record.kind == "weight" else _product(record, setup)
+    work = _weight(record, setup) if record.kind == "weight" else _product(record, setup)
+    if work.feature not in record.steps:  # only popcounts are not always there
+        where = record.path or "the model"
+        raise ConfigError(
+            f'multilevel="bitserial": the trace has no popcounts of {record.op} in {where}. '
+            "Use trace(..., popcounts=True)."
+        )
+    return work
 
 
 def _stream(alphabet: Alphabet, setup: Setup, side: str, pairs: str, slots: str) -> Work:

@@ -74,7 +74,7 @@ def price(
         spike_matmul: products of two activations: "single" streams the sparser operand, "left" or
             "right" the named one, "intersect" counts pairs where both are events.
         multilevel: integer operands: "unroll" into unit events up to ``unroll_levels``, "mac", or
-            "bitserial": one shift and accumulation per one-bit of the value.
+            "bitserial": one shift and accumulation per one-bit of the value (``trace(popcounts=True)``).
         encode_once: layers before the first neuron run once if the input is the same at every step; the
             neuron then adds the stored current at every step.
         encoding: events as addresses ("aer", ceil(log2 N) bits), one bit per neuron-step ("bitmap"), or
@@ -129,11 +129,14 @@ def estimate(
 ) -> Report:
     """``price(trace(model, inputs, T=T, strict=strict), hardware, **options)``.
 
+    Counts popcounts if ``multilevel="bitserial"`` asks for them.
+
     Example:
         >>> report = estimate(net.eval(), frames, hardware="45nm-fp32")
         >>> report.total_pj, report.counterpart("ann").total_pj
     """
-    return price(trace(model, inputs, T=T, strict=strict), hardware, **options)
+    serial = options.get("multilevel") == "bitserial"
+    return price(trace(model, inputs, T=T, popcounts=serial, strict=strict), hardware, **options)
 
 
 # -- one record at a time ------------------------------------------------------------------------------

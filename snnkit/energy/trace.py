@@ -106,6 +106,7 @@ def trace(
     *,
     T: int | None = None,
     per_sample: bool = False,
+    popcounts: bool = False,
     strict: bool = False,
 ) -> Trace:
     """Count the operations of ``model`` on ``inputs``; exact, and without changing anything.
@@ -119,6 +120,8 @@ def trace(
             sequences ``[T, B, ...]`` (snnkit, spikingjelly multi-step, norse); else 1, with a warning.
             Needed for networks whose loop over time calls neurons step by step (snntorch).
         per_sample: keep the counts of every sample in ``Trace.by_sample``.
+        popcounts: also count the ones in the binary numbers of integer operands, which
+            ``price(multilevel="bitserial")`` needs.
         strict: raise if anything is left uncounted.
 
     Every batch starts from the state in which the model is handed in, and the model is handed back in
@@ -146,7 +149,7 @@ def trace(
     require(not lazy, "trace.model", lazy, "initialised parameters", "Call the model once first.")
 
     ledger = Ledger(per_sample=per_sample)
-    watch = Watch(model, ledger)
+    watch = Watch(model, ledger, popcounts=popcounts)
     warnings: dict[str, None] = {}
     if any(m.training and isinstance(m, _MODAL) for m in model.modules()):
         warnings["norm or dropout layers are in training mode: call eval() for the energy of inference"] = (
