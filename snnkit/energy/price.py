@@ -144,13 +144,18 @@ def estimate(
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """A charge of a record, per inference."""
+    """A charge of a record, per inference.
+
+    ``course``: its count over time steps. ``scale``: from the raw count of a sample to ``count``.
+    ``moves``: it grows with the number of steps.
+    """
 
     record: OpRecord
     charge: Charge
     count: float
-    course: Array  # of the count, over time steps
-    moves: bool  # it grows with the number of steps
+    course: Array
+    scale: float
+    moves: bool
 
 
 def _priced(trace: Trace, setup: Setup) -> Iterator[_Priced]:
@@ -175,7 +180,8 @@ def _priced(trace: Trace, setup: Setup) -> Iterator[_Priced]:
                 seen = _course(record, charge.feature, n)[:steps]
                 course[: len(seen)] = seen * (charge.scale / n)
             moves = not once and charge.feature != INFERENCES and runs >= n * steps
-            yield _Priced(record, charge, float(course.sum()), course, moves)
+            scale = charge.scale * (n / runs if once else 1.0)
+            yield _Priced(record, charge, float(course.sum()), course, scale, moves)
 
 
 def _charges(record: OpRecord, setup: Setup, steps: float, stored: bool) -> Iterator[Charge]:
@@ -238,7 +244,7 @@ def _report(trace: Trace, setup: Setup) -> Report:
             step_pj[charge.term] += p.course * charge.pj
         if setup.kind == "snn":
             key = (record.key, charge.feature)
-            weights[key] = weights.get(key, 0.0) + charge.scale * charge.pj
+            weights[key] = weights.get(key, 0.0) + p.scale * charge.pj
     if static := _static_pj(setup):
         power = (setup.static_mw or 0.0) * 1e6
         lines.append(Line("(chip)", "static", "static", setup.latency_ms or 0.0, power, static, False, True))

@@ -185,6 +185,9 @@ class Report:
     def break_even(self, against: Literal["ann", "qann"] | Report = "ann") -> comparison.BreakEven:
         """The mean firing rate below which this spiking network needs less energy than ``against``.
 
+        The energy is a straight line through the traced rate. It bends where a data-flow does: with
+        "time_batched" the weights are read once for many events, fewer times only for few.
+
         Raises:
             ConfigError: no spikes were traced, or the reports have no common ground.
         """

@@ -90,8 +90,8 @@ def energy_over_rate(
 
     Args:
         rates, energies: points of the curve, pJ per inference.
-        others: name -> energy of a network without spikes: a horizontal line, and a dot where the curve
-            crosses it.
+        others: name -> energy of a network without spikes: a horizontal line; where the curve
+            crosses it, a dot, and the rate in the legend.
         marks: name -> rate: a thin vertical line ("traced").
         ax: where to draw; None: a new figure.
 
@@ -110,14 +110,12 @@ def energy_over_rate(
     ax = new_axes(ax, 6.4, 3.6)
     ax.plot(x, y / scale, color=color(0), label="SNN", linewidth=2)
     for i, (name, pj) in enumerate(levels.items(), 1):
-        ax.axhline(pj / scale, color=color(i), linestyle="--", label=name)
-        above = y >= pj
-        crossing = np.flatnonzero(above[1:] & ~above[:-1])
+        crossing = np.flatnonzero((y[1:] >= pj) & (y[:-1] < pj))
         for at in crossing[:1]:
             rate = x[at] + (x[at + 1] - x[at]) * (pj - y[at]) / (y[at + 1] - y[at])
             ax.plot([rate], [pj / scale], "o", color=color(i))
-            place: dict[str, Any] = {"xytext": (6, -12), "textcoords": "offset points", "fontsize": 9}
-            ax.annotate(f"{rate:.3g}", (rate, pj / scale), **place)
+            name += f", equal at {rate:.3g}"
+        ax.axhline(pj / scale, color=color(i), linestyle="--", label=name)
     for name, rate in (marks or {}).items():
         rate = to_number(rate, f"{where}.marks[{name!r}]")
         ax.axvline(rate, color=GREY, linewidth=0.8, linestyle=":", label=f"{name}: {rate:.3g}")
@@ -125,7 +123,7 @@ def energy_over_rate(
     ax.set_ylim(bottom=0)
     ax.set_xlabel("mean firing rate")
     ax.set_ylabel(f"energy per inference ({unit})")
-    legend(ax, columns=len(levels) + 1 + len(marks or {}))
+    legend(ax, columns=2)
     clean(ax)
     return ax
 

@@ -241,6 +241,24 @@ def test_what_does_not_change_is_computed_once(tiny_net):
         price(trace(net, torch.rand(4, 1, 1, 3, 3)), encode_once=True)
 
 
+def test_spread_of_what_is_computed_once():
+    class Repeat(nn.Module):
+        """Spikes of an image that stays, summed over time."""
+
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 2, bias=False)
+
+        def forward(self, x):
+            return self.fc(x)
+
+    images = torch.tensor([[1.0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]])
+    report = estimate(Repeat(), images.expand(5, 3, 4), T=5, dataflow="compute", encode_once=True)
+    singles = [2 * 0.9 * n for n in (1, 2, 4)]
+    assert report.total_pj == pytest.approx(sum(singles) / 3)
+    assert report.std_pj == pytest.approx(torch.tensor(singles, dtype=torch.float64).std().item())
+
+
 def test_static_input_is_recognised_in_every_layout(tiny_net):
     same, other = torch.ones(3, 2, 4), torch.rand(3, 2, 4)
     assert trace(tiny_net, same, T=3).static_input

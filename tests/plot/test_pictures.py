@@ -86,11 +86,11 @@ def test_energy_over_rate_marks_the_crossing():
     ax = plot.energy_over_rate(
         [0.0, 0.5, 1.0], [1e3, 2e3, 3e3], {"ANN": 2.5e3, "QANN": 9e3}, marks={"traced": 0.2}
     )
-    curve, ann, dot, qann, traced = ax.lines
+    curve, dot, ann, qann, traced = ax.lines
     assert list(curve.get_ydata()) == [1, 2, 3]
     assert dot.get_xdata()[0] == pytest.approx(0.75)
     assert (ann.get_ydata()[0], qann.get_ydata()[0], traced.get_xdata()[0]) == (2.5, 9, 0.2)
-    assert texts(ax) == ["0.75"]
+    assert [line.get_label() for line in (ann, qann, traced)] == ["ANN, equal at 0.75", "QANN", "traced: 0.2"]
     with pytest.raises(ConfigError, match="points of a curve"):
         plot.energy_over_rate([0.0], [1.0], {"ANN": 1.0})
 
