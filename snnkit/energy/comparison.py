@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class Sweep:
 
 def sweep(report: Report, steps: Sequence[int], rates: Sequence[float], against: str) -> Sweep:
     """See :meth:`Report.sweep`."""
-    origin: Any = report.need_origin("Report.sweep")
+    origin = report.need_origin("Report.sweep")
     choice("Report.sweep.against", against, ("ann", "qann"))
     number_of = [integer("Report.sweep.steps", t) for t in steps]
     levels = [number("Report.sweep.rates", r, at_least=0, at_most=1) for r in rates]

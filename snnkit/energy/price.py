@@ -233,8 +233,8 @@ def _report(trace: Trace, setup: Setup) -> Report:
     for p in _priced(trace, setup):
         record, charge = p.record, p.charge
         if charge.pj is None:
-            elements = round(record.total(charge.feature))
-            if elements:
+            if p.count:
+                elements = round(record.total(charge.feature)) or record.executions
                 why = f"hardware {setup.profile.id!r} has no price for {charge.what}"
                 unpriced.append(Uncounted(record.path, charge.feature, record.calls, elements, why))
             continue
@@ -355,10 +355,12 @@ class Origin:
             result = replace(result, warnings=(*result.warnings, note))
         return result
 
-    def other(self, trace: Trace, bits: int | None, latency_ms: float | None) -> Report:
+    def other(self, trace: Trace, bits: int | None, sparsity: float, latency_ms: float | None) -> Report:
         """Price the trace of another network, without spikes, on the same ground."""
         if not isinstance(trace, Trace):
-            raise InputTypeError(f"against: got {type(trace).__name__}, expected a Trace of the ANN.")
-        return replace(self, trace=trace).counterpart(
-            "ann" if bits is None else "qann", "auto" if bits is None else bits, 0.0, latency_ms
-        )
+            raise InputTypeError(
+                f"Report.ann.trace: got {type(trace).__name__}, expected a Trace of the ANN."
+            )
+        origin = replace(self, trace=trace)
+        kind, width = ("ann", "auto") if bits is None else ("qann", bits)
+        return origin.counterpart(kind, width, sparsity, latency_ms)  # type: ignore[arg-type]

@@ -31,12 +31,17 @@ class Pricer(Protocol):
     """What can price a counterpart: the trace and the assumptions that a report came from."""
 
     def counterpart(
-        self, kind: str, bits: int | Literal["auto"], sparsity: float, latency_ms: float | None
+        self,
+        kind: str,
+        bits: int | Literal["auto"],
+        sparsity: float,
+        latency_ms: float | None,
+        steps: int | None = None,
     ) -> Report:
         """The network without spikes."""
         raise NotImplementedError
 
-    def other(self, trace: Trace, bits: int | None, latency_ms: float | None) -> Report:
+    def other(self, trace: Trace, bits: int | None, sparsity: float, latency_ms: float | None) -> Report:
         """Another network without spikes."""
         raise NotImplementedError
 
@@ -175,12 +180,20 @@ class Report:
         """
         return self.need_origin("Report.counterpart").counterpart(kind, bits, sparsity, latency_ms)
 
-    def ann(self, trace: Trace, *, bits: int | None = None, latency_ms: float | None = None) -> Report:
+    def ann(
+        self,
+        trace: Trace,
+        *,
+        bits: int | None = None,
+        sparsity: float = 0.0,
+        latency_ms: float | None = None,
+    ) -> Report:
         """Another network without spikes, traced by the caller, under the same hardware and data-flow.
 
-        ``bits``: None prices it at the widths of this report, else with quantised activations.
+        ``bits``: None prices it at the widths of this report, else with quantised activations; the rest
+        as in :meth:`counterpart`.
         """
-        return self.need_origin("Report.ann").other(trace, bits, latency_ms)
+        return self.need_origin("Report.ann").other(trace, bits, sparsity, latency_ms)
 
     def break_even(self, against: Literal["ann", "qann"] | Report = "ann") -> comparison.BreakEven:
         """The mean firing rate below which this spiking network needs less energy than ``against``.

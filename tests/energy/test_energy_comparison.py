@@ -90,6 +90,7 @@ def test_an_ann_of_the_users(tiny, tiny_net):
     ann, qann = report.ann(wide), report.ann(wide, bits=4)
     assert ann.by_term["mac"] == pytest.approx(1200 * 4.6)
     assert qann.by_term["mac"] < ann.by_term["mac"]
+    assert report.ann(wide, sparsity=0.25).by_term["mac"] == pytest.approx(900 * 4.6)
     assert ann.ground == report.ground
     assert report.break_even(ann).verdict == "always"
     with pytest.raises(InputTypeError):
