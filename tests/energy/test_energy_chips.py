@@ -35,7 +35,7 @@ def test_real_inputs_are_no_spikes():
 
 
 def test_integers_are_sent_as_unit_events():
-    layer, x = nn.Linear(4, 3, bias=False), torch.tensor([[0.0, 1, 2, 4]])
+    layer, x = nn.Linear(4, 3, bias=False), torch.tensor([[0.0, 0.5, 1, 2]])
     assert estimate(layer, x, "keras-loihi").by_term == pytest.approx({"synop": 7 * 3 * 27.1})
     assert estimate(layer, x, "keras-loihi", unroll_levels=3).total_pj == 0
 
