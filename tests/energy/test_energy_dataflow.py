@@ -15,6 +15,7 @@ from torch import nn
 from snnkit.energy import Profile, estimate, load_profile, price, trace
 from snnkit.energy.dataflow import FLOWS
 from snnkit.energy.profile import MemoryLevel
+from snnkit.energy.static import same_at_every_step
 from snnkit.errors import ConfigError, ProfileError
 
 WORD, BIT = 5.0, 10 / 64
@@ -265,6 +266,16 @@ def test_static_input_is_recognised_in_every_layout(tiny_net):
     assert not trace(tiny_net, other, T=3).static_input
     assert trace(nn.Linear(4, 2), same.flatten(0, 1), T=3).static_input
     assert not trace(nn.Linear(4, 2), [same.flatten(0, 1), other.flatten(0, 1)], T=3).static_input
+
+
+def test_what_cannot_be_compared_counts_as_changing():
+    same = torch.ones(3, 2, 4)
+    assert same_at_every_step((same, {"x": same.bool()}), 3, 2)
+    for x in (same.to_sparse(), torch.full((3, 2), math.nan), same.to("meta")):
+        assert not same_at_every_step((x,), 3, 2)
+    assert same_at_every_step((torch.rand(2, 5),), 3, 2)  # no time axis
+    assert not same_at_every_step((torch.rand(7, 5),), 3, 2)
+    assert not same_at_every_step((), 3, 2)
 
 
 def test_rate_decides_in_published_scripts():
