@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .errors import SnnkitError, UnknownNameError
+from .errors import ConfigError, SnnkitError, UnknownNameError
 from .registry import closest
 
 __all__ = ["main"]
@@ -79,22 +79,44 @@ def build_parser() -> argparse.ArgumentParser:
         "--data", help="data set name or folder in the layout of the training data (default: its test split)"
     )
 
-    energy = commands.add_parser("energy", help="energy of one inference, beside ANN and quantised ANN")
+    energy = commands.add_parser(
+        "energy",
+        help="energy of one inference, beside ANN and quantised ANN",
+        description="Energy of one inference of a model on test samples. `snnkit energy profiles` lists the "
+        "hardware profiles with their scope.",
+    )
     energy.set_defaults(run=_energy)
-    what = energy.add_mutually_exclusive_group(required=True)
-    what.add_argument("--checkpoint", help="run folder or model.safetensors of a trained model")
-    what.add_argument("--model", help="registered model with fresh weights (its rates mean little)")
+    energy.add_argument("what", nargs="?", choices=("profiles",), help="list the hardware profiles instead")
+    which = energy.add_mutually_exclusive_group()
+    which.add_argument("--checkpoint", help="run folder or model.safetensors of a trained model")
+    which.add_argument("--model", help="registered model with fresh weights (its rates mean little)")
     energy.add_argument("--data", help="data set name or folder (default: that of the model, else digits)")
     energy.add_argument("--samples", type=int, default=64, help="test samples to trace (default: 64)")
     energy.add_argument(
         "--hardware", default="45nm-fp32", help="profile name or TOML file (default: 45nm-fp32)"
     )
     energy.add_argument(
+        "--dataflow", help="how often tensors are fetched (default: that of the profile, else event)"
+    )
+    energy.add_argument(
         "--compare", default="ann,qann", help="twins, of ann and qann (default: both; '' for none)"
     )
+    energy.add_argument("--metrics", action="store_true", help="also print unit-free metrics")
     energy.add_argument("--json", metavar="FILE", help="write the report as JSON")
     energy.add_argument("--csv", metavar="FILE", help="write one row per layer and term")
-    energy.add_argument("--plot", metavar="FILE", help="write a picture of the energy per layer")
+    energy.add_argument("--markdown", metavar="FILE", help="write the table with its assumptions")
+    energy.add_argument(
+        "--plot",
+        metavar="FILE",
+        nargs="?",
+        const="energy.png",
+        help="draw a picture (default file: energy.png)",
+    )
+    energy.add_argument(
+        "--picture",
+        default="layers",
+        help="what to draw: layers, terms, steps, breakeven, sparsity or sweep (default: layers)",
+    )
 
     listing = commands.add_parser("list", help="names of everything registered")
     listing.set_defaults(run=_list)
@@ -147,23 +169,44 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _energy(args: argparse.Namespace) -> None:
+    if args.what == "profiles":
+        _profiles()
+        return
     from .train.bill import energy_bill
 
     twins: Any = [twin for twin in args.compare.split(",") if twin]
     for twin in twins:
         if twin not in ("ann", "qann"):
             raise UnknownNameError(f"--compare: unknown twin {twin!r}{closest(twin, ('ann', 'qann'))}")
+    if args.checkpoint is None and args.model is None:
+        raise ConfigError("energy: got no network, expected --checkpoint FOLDER or --model NAME.")
     energy_bill(
         checkpoint=args.checkpoint,
         model=args.model,
         data=args.data,
         samples=args.samples,
         hardware=args.hardware,
+        dataflow=args.dataflow,
         twins=twins,
-        json=args.json,
-        csv=args.csv,
-        plot=args.plot,
+        metrics=args.metrics,
+        files={"json": args.json, "csv": args.csv, "markdown": args.markdown, "plot": args.plot},
+        picture=args.picture,
     )
+
+
+def _profiles() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .energy import list_profiles, load_profile
+
+    table = Table("profile", "prices of", "what it is", box=None)
+    for name in list_profiles():
+        profile = load_profile(name)
+        table.add_row(
+            name, {"operation": "operations"}.get(profile.scope, f"a {profile.scope}"), profile.title
+        )
+    Console().print(table)
 
 
 def _list(args: argparse.Namespace) -> None:

@@ -60,6 +60,9 @@ def test_info_names_versions(capsys: pytest.CaptureFixture[str]) -> None:
         (["energy", "--model", "sdt_test", "--compare", "qan"], "did you mean 'qann'"),
         (["energy", "--model", "sdt_test", "--hardware", "45nm-fp23"], "45nm-fp32"),
         (["energy", "--model", "sdt_test", "--data", "digts"], "digits"),
+        (["energy", "--model", "sdt_test", "--picture", "pie"], "--picture"),
+        (["energy", "--model", "sdt_test", "--dataflow", "magic"], "dataflow"),
+        (["energy"], "--checkpoint FOLDER or --model NAME"),
     ],
 )
 def test_refusals_are_one_line_and_status_2(
@@ -69,6 +72,12 @@ def test_refusals_are_one_line_and_status_2(
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_energy_profiles_are_listed_with_their_scope(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["energy", "profiles"]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("45nm-fp32", "lemaire-2022", "keras-loihi", "a synapse", "a system"))
 
 
 def test_unknown_option_is_refused() -> None:
@@ -93,10 +102,16 @@ def test_train_evaluate_energy(
     assert main(["train", "digits", "--out", str(out), "--epochs", "1", "--seed", "3", *small]) == 0
     assert main(["evaluate", "--checkpoint", str(out)]) == 0
     assert "95 % interval" in capsys.readouterr().out
-    files = [tmp_path / name for name in ("e.json", "e.csv", "e.png")]
-    options = ["--samples", "8", "--json", str(files[0]), "--csv", str(files[1]), "--plot", str(files[2])]
+    files = [tmp_path / name for name in ("e.json", "e.csv", "e.png", "e.md")]
+    kinds = ["--json", "--csv", "--plot", "--markdown"]
+    options = [word for pair in zip(kinds, map(str, files), strict=True) for word in pair]
+    options += ["--samples", "8", "--picture", "sparsity", "--metrics", "--dataflow", "weight_stationary"]
     assert main(["energy", "--checkpoint", str(out), *options]) == 0
-    assert "as a quantised ANN" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "as a quantised ANN" in said
+    assert "break-even rate" in said or "needs less energy" in said
+    assert "membrane updates" in said
+    assert "data-flow weight_stationary" in files[3].read_text()
     assert json.loads(files[0].read_text())
     assert all(f.stat().st_size > 200 for f in files)
 

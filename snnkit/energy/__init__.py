@@ -10,21 +10,28 @@ zero. One trace serves any number of hardware profiles. Energies are in pJ per i
 """
 
 from .alphabet import Alphabet
+from .comparison import BreakEven, Sweep
 from .counts import Counts
 from .from_rates import from_rates
 from .ledger import OpRecord
+from .metrics import Metrics, footprint_bytes, metrics
 from .neuron_rules import NeuronCost, NeuronSpec, neuron_rule
+from .pictures import PICTURES
 from .price import estimate, price
-from .profile import Profile, list_profiles, load_profile
+from .profile import Profile
+from .profile_file import list_profiles, load_profile
 from .report import Line, Report
 from .rules import FREE, Op, OpCount, rule
 from .trace import Trace, Uncounted, trace
 
 __all__ = [
     "FREE",
+    "PICTURES",
     "Alphabet",
+    "BreakEven",
     "Counts",
     "Line",
+    "Metrics",
     "NeuronCost",
     "NeuronSpec",
     "Op",
@@ -32,12 +39,15 @@ __all__ = [
     "OpRecord",
     "Profile",
     "Report",
+    "Sweep",
     "Trace",
     "Uncounted",
     "estimate",
+    "footprint_bytes",
     "from_rates",
     "list_profiles",
     "load_profile",
+    "metrics",
     "neuron_rule",
     "price",
     "rule",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ..checks import choice, integer, number
 from ..errors import ConfigError, require
-from .profile import Arithmetic, Profile, load_profile
+from .dataflow import FLOWS, DataFlow
+from .policies import check_policy
+from .profile import Arithmetic, Profile
+from .profile_file import load_profile
 
-__all__ = ["DATAFLOWS", "Setup", "make_setup"]
-
-DATAFLOWS = ("event", "compute")
+__all__ = ["Setup", "make_setup"]
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,34 @@ class Setup:
     act_bits: int = 32
     state_bits: int = 32
     padding: str = "exact"
+    classify: str = "alphabet"
     zero_skip: bool = False
     spike_matmul: str = "single"
     multilevel: str = "unroll"
     unroll_levels: int = 15
+    encode_once: bool = False
     encoding: str = "aer"
+    fifo_messages: int | None = None
+    address: bool = False
+    hops: float = 0.0
+    time_group: int | None = None
+    interpolation: str = "none"
     reuse: Mapping[str, float] = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
+    terms: tuple[str, ...] = ()
     sparsity: float = 0.0
+    static_mw: float | None = None
+    latency_ms: float | None = None
+
+    @property
+    def flow(self) -> DataFlow:
+        """The row of :mod:`snnkit.energy.dataflow`."""
+        return FLOWS[self.dataflow]
+
+    @property
+    def memory(self) -> bool:
+        """Memory traffic is priced."""
+        return self.flow.memory and not self.profile.events
 
     def op(self, name: str, *bits: int) -> float | None:
         """Price in pJ, None if the profile has none."""
@@ -43,7 +65,7 @@ class Setup:
     @property
     def ac(self) -> float:
         """Accumulate: one addition of state width."""
-        return self._must("add", self.state_bits)
+        return self._must("acc", self.state_bits)
 
     @property
     def mul(self) -> float:
@@ -56,10 +78,23 @@ class Setup:
             return self.mul + self.ac
         return self._must("mul", act_bits, self.weight_bits) + self.ac
 
-    def access(self, bits: float, nbytes: float) -> float:
-        """Energy of reading or writing ``bits`` of a tensor of ``nbytes``."""
-        level = self.profile.level(nbytes)
-        return 0.0 if level is None else bits * level.pj_per_bit
+    @property
+    def shift_add(self) -> float:
+        """One step of a bit-serial multiplication."""
+        return self._must("shift", self.state_bits) + self.ac
+
+    def share(self, factor: str) -> float:
+        """1 / reuse factor."""
+        return 1.0 / self.reuse.get(factor, 1.0)
+
+    def access(self, tensor: str, bits: float, nbytes: float) -> float:
+        """Energy of reading or writing ``bits`` of a tensor (a letter of CLASSES) of ``nbytes``."""
+        return bits * self.profile.pj_per_bit(nbytes, self.levels.get(tensor))
+
+    def on_chip(self, nbytes: float) -> bool:
+        """A memory of limited size holds the weights."""
+        level = self.profile.level(nbytes, self.levels.get("w"))
+        return level is not None and level.capacity_bytes is not None
 
     def _must(self, name: str, *bits: int) -> float:
         price = self.op(name, *bits)
@@ -71,12 +106,52 @@ class Setup:
             )
         return price
 
+    def ground(self) -> str:
+        """What two reports must share to be compared: hardware, data-flow, memories, accounting."""
+        flow = self.dataflow if self.memory else "none"
+        shared = (
+            sorted(self.reuse.items()), sorted(self.levels.items()), self.interpolation, self.terms,
+            self.address, self.hops, self.fifo_messages, self.time_group,
+        )  # fmt: skip
+        return f"{self.profile.id}; data-flow {flow}; {'; '.join(map(str, shared))}"
+
     def assumptions(self) -> list[str]:
         """Everything that the totals take for granted."""
         p = self.profile
         what = f"{p.id}: {p.title}" if p.title else p.id
+        lines = [f"hardware {what} (scope: {p.scope})", *([p.note] if p.note else [])]
+        lines += self._of_events() if p.events else self._of_operations()
+        if self.kind != "snn":
+            lines.append(
+                "the same layers in one step: real-valued, every existing slot computed"
+                + (f", {self.sparsity:.0%} of activations zero and skipped" if self.sparsity else "")
+                + "; a ReLU comparison for every neuron"
+            )
+        if self.terms:
+            lines.append(f"only these terms are charged: {', '.join(self.terms)}")
+        left_out = ["control", "clock", "input/output"]
+        if self.static_mw is None:
+            left_out.append("leakage and idle power")
+        else:
+            lines.append(f"static power {self.static_mw:g} mW over {self.latency_ms:g} ms, as given")
+        if not self.hops and not p.events:
+            left_out.append("network on chip")
+        if not self.address and not p.events:
+            left_out.append("address generation")
+        if p.scope != "system":
+            lines.append(f"not included: {', '.join(left_out)}")
+        return lines
+
+    def _of_events(self) -> list[str]:
+        known = ", ".join(f"{e.name} {e.at(self.profile.bound):.4g} pJ" for e in self.profile.events)
+        return [
+            f"priced per event: {known}; memory, address generation and biases are part of these prices",
+            f"integer operands are sent as unit events up to {self.unroll_levels} levels",
+        ]
+
+    def _of_operations(self) -> list[str]:
+        p = self.profile
         lines = [
-            f"hardware {what} (scope: {p.scope})",
             f"{self.arithmetic} arithmetic, weights {self.weight_bits}, activations {self.act_bits}, "
             f"states {self.state_bits} bits; AC {self.ac:.4g} pJ, MAC {self.mac():.4g} pJ",
         ]
@@ -94,63 +169,70 @@ class Setup:
                 + (f" up to {self.unroll_levels} levels" if self.multilevel == "unroll" else "")
                 + f"; products of two activations: {self.spike_matmul}",
             ]
-        else:
+            if self.classify == "rate":
+                lines.append("a layer costs MACs if no input is ever zero, else ACs, whatever the values are")
+            if self.encode_once:
+                lines.append("layers before the first neuron run once: their input is the same at every step")
+        if self.memory:
+            factors = [f"R_{k} = {v:g}" for k, v in sorted(self.reuse.items())]
             lines.append(
-                "the same layers in one step: real-valued, every existing slot computed"
-                + (f", {self.sparsity:.0%} of activations zero and skipped" if self.sparsity else "")
-                + "; a ReLU comparison for every neuron"
+                f"data-flow {self.dataflow}: {self.flow.text}{'; ' if factors else ''}{', '.join(factors)}"
             )
-        if self.dataflow == "compute":
-            lines.append("compute only: memory traffic is not included")
-        else:
-            r = {k: self.reuse.get(k, 1.0) for k in "wui"}
+            where = "a tensor lives in the smallest memory that holds it"
+            if self.interpolation != "none":
+                where += f", prices between sizes {self.interpolation}"
+            if self.levels:
+                where += "; " + ", ".join(f"{t} in {name}" for t, name in sorted(self.levels.items()))
+            coded = "one bit per neuron-step" if self.flow.inputs == "slot" else self.encoding
             lines += [
-                f"data-flow event: per operation one weight read (/{r['w']:g}) and one read and write of the "
-                f"accumulator (/{r['u']:g}), every input read once (/{r['i']:g}); "
-                f"events encoded as {self.encoding}; a tensor lives in the smallest memory that holds it",
+                f"events encoded as {coded}; {where}",
                 "pointwise operations keep their operands in registers",
             ]
-        lines += [
-            "batch norms, biases and scales that directly follow a weight layer are folded into it",
-            "control, clock, leakage, network on chip and input/output are not included",
-        ]
+        else:
+            lines.append(FLOWS["compute"].text)
+        lines.append("batch norms, biases and scales that directly follow a weight layer are folded into it")
+        if self.address:
+            lines.append("address generation after Lemaire et al.: integer additions and multiplications")
+        if self.hops:
+            lines.append(f"every event or activation travels {self.hops:g} hops")
         return lines
 
 
-def make_setup(hardware: Any, dataflow: str, options: Mapping[str, Any]) -> Setup:
+def make_setup(hardware: Any, options: Mapping[str, Any]) -> Setup:
     """Check and complete the options of :func:`snnkit.energy.price`."""
     profile = load_profile(hardware)
-    require(dataflow in DATAFLOWS, "dataflow", dataflow, f"one of {', '.join(DATAFLOWS)}")
     given = {k: v for k, v in options.items() if v is not None}
+    widths = {}
     for name in ("weight_bits", "act_bits", "state_bits"):
-        bits = given.get(name, profile.bits)
-        ok = isinstance(bits, int) and not isinstance(bits, bool) and 1 <= bits <= 64
-        require(ok, name, bits, f"an integer from 1 to 64 (default {profile.bits})")
-        given[name] = bits
-    if "arithmetic" not in given:
-        widths = {given[n] for n in ("weight_bits", "act_bits", "state_bits")}
+        widths[name] = integer(name, given.pop(name, profile.bits), 1, 64, f"Default: {profile.bits}.")
+    numbers = {}
+    for name in ("static_mw", "latency_ms"):
+        if name in given:
+            numbers[name] = number(name, given.pop(name), at_least=0)
+    require(
+        len(numbers) != 1, "static_mw, latency_ms", numbers, "both or none",
+        "Static energy is power x latency; neither is invented.",
+    )  # fmt: skip
+    if "arithmetic" in given:
+        arithmetic = choice("arithmetic", given.pop("arithmetic"), ("float", "int"))
+    else:
         floats = {op.bits for op in profile.ops if op.dtype == "float"}
-        same = len(widths) == 1 and widths <= floats
-        given["arithmetic"] = profile.arithmetic if widths == {profile.bits} or same else "int"
-    choices = {
-        "arithmetic": ("float", "int"),
-        "padding": ("exact", "dense"),
-        "spike_matmul": ("single", "intersect", "left", "right"),
-        "multilevel": ("unroll", "mac"),
-        "encoding": ("aer", "bitmap"),
-    }
-    merged = {**profile.options, **given}
-    for name, allowed in choices.items():
-        if name in merged:
-            require(merged[name] in allowed, name, merged[name], f"one of {', '.join(allowed)}")
-    if "zero_skip" in merged:
-        require(isinstance(merged["zero_skip"], bool), "zero_skip", merged["zero_skip"], "True or False")
-    levels = merged.get("unroll_levels", 15)
-    require(isinstance(levels, int) and levels >= 1, "unroll_levels", levels, "an integer >= 1 (default 15)")
-    reuse = merged.get("reuse", {})
-    fine = isinstance(reuse, Mapping) and set(reuse) <= set("wui")
-    fine = fine and all(isinstance(v, (int, float)) and 1 <= v < math.inf for v in reuse.values())
-    require(fine, "reuse", reuse, 'factors >= 1 for "w" weights, "u" accumulators and states, "i" inputs')
-    setup = Setup(profile=profile, dataflow=dataflow, **merged)
-    setup.mac()  # raises now if the profile lacks a price
-    return replace(setup, reuse=dict(reuse))
+        same = len(set(widths.values())) == 1 and set(widths.values()) <= floats
+        default = set(widths.values()) == {profile.bits} or same
+        arithmetic = profile.arithmetic if default else "int"
+    merged = {**profile.options, **{name: check_policy(name, name, v) for name, v in given.items()}}
+    if "interpolation" in given:
+        profile = replace(profile, options={**profile.options, "interpolation": merged["interpolation"]})
+    known = {m.level for m in profile.memory}
+    for tensor, level in merged.get("levels", {}).items():
+        require(level in known, f"levels[{tensor!r}]", level, f"a memory of {profile.id!r}: {sorted(known)}")
+    setup = Setup(profile=profile, arithmetic=arithmetic, **widths, **numbers, **merged)  # type: ignore[arg-type]
+    without = sorted(set(setup.reuse) - setup.flow.factors)
+    require(
+        not without, "reuse", dict(setup.reuse), f"no factor for {without} with dataflow={setup.dataflow!r}"
+    )
+    if not profile.events:
+        setup.mac()  # raises now if the profile lacks a price
+        if setup.multilevel == "bitserial":
+            _ = setup.shift_add
+    return setup

@@ -1,19 +1,20 @@
-"""What every counted operation is charged for: compute by alphabet, memory by the ``event`` data-flow.
+"""What every counted operation is charged for: arithmetic by alphabet, then memory by data-flow.
 
 Per operation of a weight layer, K = number of operations of the alphabet of its input:
 
     ============== =============================================== ==========================
-    input          compute                                         K
+    input          arithmetic                                      K
     ============== =============================================== ==========================
     binary,ternary AC                                              sop
-    integer        AC (unrolled into unit events) or MAC           sum_abs or sop
+    integer        ``multilevel``: AC (unrolled into unit events), sum_abs
+                   MAC,                                            sop
+                   or AC + shift (bit-serial)                      sum of popcounts
     real           MAC                                             valid (sop with zero_skip)
     ============== =============================================== ==========================
 
-    memory: W  K weights read           P  2 K accumulator accesses (read, write)
-            I  every event, or every real input, read once
-            U  state words read and written per neuron-step     S  output events written
-            A  K words of the other operand, for products of two activations
+A charge is linear in one raw count of the record, so that one trace gives energy, its spread over
+samples and its time course. Memory is in :mod:`snnkit.energy.traffic`, chips that are known by their
+price per event in :mod:`snnkit.energy.per_event`.
 """
 
 from __future__ import annotations
@@ -22,237 +23,197 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..errors import ConfigError
 from .alphabet import Alphabet
 from .assumptions import Setup
 from .ledger import OpRecord
 
-__all__ = ["TERMS", "Charge", "charges"]
+__all__ = ["EXECUTIONS", "INFERENCES", "Charge", "Work", "arithmetic", "level_bits", "work_of"]
 
-TERMS = {
-    "ac": "accumulations",
-    "mac": "multiply-accumulates",
-    "bias": "biases and folded norms",
-    "scale": "scaling of inputs",
-    "neuron": "neuron updates",
-    "other": "pointwise operations",
-    "mem_w": "memory: weights",
-    "mem_p": "memory: accumulators",
-    "mem_u": "memory: neuron states",
-    "mem_i": "memory: inputs",
-    "mem_s": "memory: outputs",
-    "mem_a": "memory: second operands",
-}
+# Two counts that every record has: how often it ran (per step, or once), and once per inference.
+EXECUTIONS, INFERENCES = "executions", "inferences"
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """``scale * pj`` for every unit of the raw count ``feature``; ``pj`` None: the profile has no price."""
+    """``scale * pj`` for every unit of the raw count ``feature``; ``pj`` None: the profile has no price.
+
+    ``event``: the count follows the firing rate.
+    """
 
     term: str
     feature: str
     scale: float
     pj: float | None
     what: str = ""
+    event: bool = False
 
 
-def charges(record: OpRecord, setup: Setup) -> Iterator[Charge]:
-    """All charges of one operation, each linear in a raw count."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The K operations of a layer: ``scale * feature``, each at ``pj``.
+
+    Attributes:
+        event: their number follows the firing rate.
+        source: "a" or "b", the operand that drives them; alphabet: of that operand.
+    """
+
+    term: str
+    feature: str
+    scale: float
+    pj: float
+    event: bool
+    source: str
+    alphabet: Alphabet
+
+
+def level_bits(alphabet: Alphabet) -> int:
+    """Bits of one value: 1 if binary, 2 if ternary."""
+    return math.ceil(math.log2(max(alphabet.levels, 1) + 1)) + alphabet.signed
+
+
+def arithmetic(record: OpRecord, setup: Setup) -> Iterator[Charge]:
+    """All charges of one operation except memory."""
     if record.kind == "neuron":
         yield from _neuron(record, setup)
     elif record.kind == "pointwise":
         yield from _pointwise(record, setup)
-    elif setup.kind != "snn":
-        yield from _dense(record, setup)
-    elif record.kind == "weight":
-        yield from _weight(record, setup)
     else:
-        yield from _product(record, setup)
+        work = work_of(record, setup)
+        yield Charge(work.term, work.feature, work.scale, work.pj, event=work.event)
+        if setup.kind == "snn":
+            for alphabet in (record.a, record.b):
+                if alphabet.is_event and not alphabet.unit_is_power_of_two:
+                    yield Charge("scale", "numel_out", 1.0, setup.op("mul", setup.state_bits), "mul")
+        if setup.address:
+            yield from _address(record, setup, work)
     if record.total("bias_add"):
-        once = 1.0 if setup.kind == "snn" else 1.0 / max(record.executions, 1)
-        yield Charge("bias", "bias_add", once, setup.ac)
-        if setup.dataflow == "event":
-            yield Charge("mem_w", "bias_add", once, setup.access(setup.weight_bits, 0))
+        yield Charge("bias", "bias_add", 1.0, setup.ac)
 
 
-# -- compute -------------------------------------------------------------------------------------------
+# -- K of weight layers and products -------------------------------------------------------------------
 
 
-def _stream(
-    alphabet: Alphabet, setup: Setup, pairs: str, units: str, slots: str
-) -> tuple[str, str, float, float]:
-    """(term, count, its scale, price) of operations driven by one operand."""
+def work_of(record: OpRecord, setup: Setup) -> Work:
+    """The operations of a weight layer or of a product of two activations."""
+    if setup.kind != "snn":  # every existing slot once, with real or quantised operands
+        alphabet = Alphabet("real")
+        return Work("mac", "valid", 1 - setup.sparsity, setup.mac(), False, "a", alphabet)
+    work = _weight(record, setup) if record.kind == "weight" else _product(record, setup)
+    if work.feature not in record.steps:  # only popcounts are not always there
+        where = record.path or "the model"
+        raise ConfigError(
+            f'multilevel="bitserial": the trace has no popcounts of {record.op} in {where}. '
+            "Use trace(..., popcounts=True)."
+        )
+    return work
+
+
+def _stream(alphabet: Alphabet, setup: Setup, side: str, pairs: str, slots: str) -> Work:
+    """Operations driven by one operand."""
     if alphabet.is_spike:
-        return "ac", pairs, 1.0, setup.ac
+        return Work("ac", pairs, 1.0, setup.ac, True, side, alphabet)
     if alphabet.is_event and setup.multilevel == "unroll" and alphabet.levels <= setup.unroll_levels:
-        return "ac", units, 1.0 / alphabet.unit, setup.ac
+        return Work("ac", f"abs_{side}", 1.0 / alphabet.unit, setup.ac, True, side, alphabet)
+    if alphabet.is_event and setup.multilevel == "bitserial":
+        return Work("ac", f"pop_{side}", 1.0, setup.shift_add, True, side, alphabet)
     if alphabet.is_event:
-        return "mac", pairs, 1.0, setup.mac(_level_bits(alphabet))
-    return "mac", pairs if setup.zero_skip else slots, 1.0, setup.mac()
+        return Work("mac", pairs, 1.0, setup.mac(level_bits(alphabet)), True, side, alphabet)
+    count = pairs if setup.zero_skip else slots
+    return Work("mac", count, 1.0, setup.mac(), False, side, alphabet)
 
 
-def _weight(record: OpRecord, setup: Setup) -> Iterator[Charge]:
-    a = record.a
-    term, count, scale, pj = _stream(a, setup, "sop", "abs_a", "valid")
-    if setup.padding == "dense":  # rate x dense, as published numbers have it
-        if count in ("sop", "abs_a"):
-            reached = record.total("sop")
-            fair = record.total("dense") * record.total("nnz_in") / max(record.total("numel_in"), 1)
-            scale *= fair / reached if reached else 1.0
-        else:
-            count = "dense"
-    yield Charge(term, count, scale, pj)
-    if a.is_event and not a.unit_is_power_of_two:
-        yield Charge("scale", "numel_out", 1.0, setup.op("mul", setup.state_bits), "mul")
-    if setup.dataflow == "event":
-        yield from _traffic(record, setup, count, scale)
-        yield _inputs(record, setup)
+def _weight(record: OpRecord, setup: Setup) -> Work:
+    if setup.classify == "rate":
+        full = record.total("nnz_in") >= record.total("numel_in")
+        work = Work("mac", "valid", 1.0, setup.mac(), False, "a", record.a)
+        work = work if full else Work("ac", "sop", 1.0, setup.ac, record.a.is_event, "a", record.a)
+    else:
+        work = _stream(record.a, setup, "a", "sop", "valid")
+    if setup.padding == "exact":
+        return work
+    if work.feature == "valid":  # "dense": rate x dense slots, as published numbers have it
+        return Work(work.term, "dense", work.scale, work.pj, work.event, "a", work.alphabet)
+    reached = record.total("sop")
+    fair = record.total("dense") * record.total("nnz_in") / max(record.total("numel_in"), 1)
+    scale = work.scale * fair / reached if reached else work.scale
+    return Work(work.term, work.feature, scale, work.pj, work.event, "a", work.alphabet)
 
 
-def _product(record: OpRecord, setup: Setup) -> Iterator[Charge]:
+def _product(record: OpRecord, setup: Setup) -> Work:
     a, b = record.a, record.b
     by_a = record.streams_a
     if setup.spike_matmul in ("left", "right"):
         wanted = setup.spike_matmul == "left"
         by_a = wanted if (a if wanted else b).is_event else by_a
-    source, other = (a, b) if by_a else (b, a)
+    source = a if by_a else b
     side = "a" if by_a else "b"
-    term, count, scale, pj = _stream(source, setup, f"pairs_{side}", f"abs_{side}", "valid")
-    if term == "mac" and count.startswith("pairs") and not source.is_event:
-        count = "pairs_ab"  # zero_skip: both operands nonzero
+    work = _stream(source, setup, side, f"pairs_{side}", "valid")
+    count = work.feature
+    if not source.is_event and setup.zero_skip:
+        count = "pairs_ab"  # both operands nonzero
     if a.is_spike and b.is_spike:
         count = {"single": "pairs_min", "intersect": "pairs_ab"}.get(setup.spike_matmul, count)
-    yield Charge(term, count, scale, pj)
-    for alphabet in (a, b):
-        if alphabet.is_event and not alphabet.unit_is_power_of_two:
-            yield Charge("scale", "numel_out", 1.0, setup.op("mul", setup.state_bits), "mul")
-    if setup.dataflow == "event":
-        bits = _level_bits(other) if other.is_event else setup.act_bits
-        size = record.total(f"numel_{'b' if by_a else 'a'}") / max(record.executions, 1)
-        yield Charge("mem_a", count, scale, setup.access(bits, size * bits / 8))
-        yield _accumulator(record, setup, count, scale)
-        yield _read(record, setup, source, f"nnz_{side}", f"numel_{side}")
+    return Work(work.term, count, work.scale, work.pj, work.event, side, source)
+
+
+# -- the rest ------------------------------------------------------------------------------------------
+
+
+def _address(record: OpRecord, setup: Setup, work: Work) -> Iterator[Charge]:
+    """Index arithmetic in 32 bit integers, Lemaire et al. (arXiv 2210.13107).
+
+    Events: an addition per synaptic operation (their fan-out counts taps that do not exist; ours are
+    exact), for convolutions also two multiplications per event. Dense: an addition per input and per
+    output, for convolutions also one per weight of one input channel.
+    """
+    add, mul = (setup.profile.price(name, "int", 32) for name in ("add", "mul"))
+    of_add, of_mul = (None if found is None else found[0] for found in (add, mul))
+    kernel = _kernel(record)
+    if work.event:
+        yield Charge("address", work.feature, work.scale, of_add, "add", True)
+        if kernel:
+            yield Charge("address", "nnz_in", 2.0, of_mul, "mul", True)
+        return
+    inputs = ("numel_in",) if record.kind == "weight" else ("numel_a", "numel_b")
+    for count in (*inputs, "numel_out"):
+        yield Charge("address", count, 1.0, of_add, "add")
+    if kernel:
+        yield Charge("address", EXECUTIONS, float(kernel), of_add, "add")
+
+
+def _kernel(record: OpRecord) -> int:
+    """Weights that one input channel of a convolution meets; 0 for anything else."""
+    if record.kind != "weight" or "conv" not in record.op:
+        return 0
+    shape = record.key[4][1]  # type: ignore[index]  # its signature: sizes of input and weight
+    return int(shape[0] * math.prod(shape[2:]))
 
 
 def _neuron(record: OpRecord, setup: Setup) -> Iterator[Charge]:
     spec = record.neuron
-    steps = 1.0 / max(record.executions, 1) if setup.kind != "snn" else 1.0
-    neurons = record.total("neuron_steps") / max(record.executions, 1)
     if setup.kind != "snn":  # a ReLU for every neuron that fires; a read-out that integrates needs none
         if spec is None or spec.levels is not None:
-            yield Charge("neuron", "neuron_steps", steps, setup.op("cmp"), "cmp")
-        if setup.dataflow == "event":
-            bits = setup.act_bits
-            yield Charge("mem_s", "neuron_steps", steps, setup.access(bits, neurons * bits / 8))
+            yield Charge("neuron", "neuron_steps", 1.0, setup.op("cmp"), "cmp")
         return
-    cost = spec.cost if spec is not None else None
-    if cost is not None:
-        for name, number in (("mul", cost.mul), ("add", cost.add), ("cmp", cost.cmp)):
-            if number:
-                yield Charge("neuron", "neuron_steps", number, setup.op(name), name)
-        if cost.spike_add:
-            yield Charge("neuron", "spike_units", cost.spike_add, setup.op("add"), "add")
-    if setup.dataflow != "event":
+    if spec is None or spec.cost is None:
         return
-    bits, reuse = setup.state_bits, setup.reuse.get("u", 1.0)
-    if cost is not None:
-        word = setup.access(bits, neurons * max(cost.state_words, 1) * bits / 8)
-        if cost.state_words:
-            yield Charge("mem_u", "neuron_steps", 2 * cost.state_words / reuse, word)
-        if cost.spike_write:
-            yield Charge("mem_u", "spikes", cost.spike_write / reuse, word)
-    if "spikes" not in record.steps:  # a read-out: real values leave it
-        yield Charge("mem_s", "neuron_steps", 1.0, setup.access(setup.act_bits, neurons * setup.act_bits / 8))
-    elif setup.encoding == "bitmap":
-        level = _level_bits(record.a)
-        yield Charge("mem_s", "neuron_steps", 1.0, setup.access(level, neurons * level / 8))
-    else:
-        event = _event_bits(record.a, neurons)
-        queue = record.total("spikes") / max(record.executions, 1) * event / 8
-        yield Charge("mem_s", "spikes", 1.0, setup.access(event, queue))
+    for name, number in (("mul", spec.cost.mul), ("add", spec.cost.add), ("cmp", spec.cost.cmp)):
+        if number:
+            yield Charge("neuron", "neuron_steps", number, setup.op(name), name)
+    if spec.cost.spike_add:
+        yield Charge("neuron", "spike_units", spec.cost.spike_add, setup.op("add"), "add", True)
 
 
 def _pointwise(record: OpRecord, setup: Setup) -> Iterator[Charge]:
-    scale = 1.0 / max(record.executions, 1) if setup.kind != "snn" else 1.0
     prices = {"adds": "add", "muls": "mul", "cmps": "cmp", "and_ops": "and"}
     prices |= {"exps": "exp", "divs": "div", "sqrts": "sqrt"}
     for feature, name in prices.items():
         if not record.total(feature):
             continue
+        sparse = feature == "adds" and "dense_adds" in record.steps
         if setup.kind != "snn":
             if feature == "and_ops":  # masks become products, binary maxima comparisons
                 name = "mul" if record.op.startswith("mul") else "cmp"
-            if feature == "adds" and "dense_adds" in record.steps:
-                feature = "dense_adds"
-        yield Charge("other", feature, scale, setup.op(name), name)
-    if record.total("reads") and setup.dataflow == "event":
-        yield Charge(
-            "mem_w", "reads", scale, setup.access(setup.weight_bits, record.weights * setup.weight_bits / 8)
-        )
-
-
-def _dense(record: OpRecord, setup: Setup) -> Iterator[Charge]:
-    """The ANN twin: every existing slot once, with real (or quantised) operands."""
-    once = 1.0 / max(record.executions, 1)
-    active = once * (1 - setup.sparsity)
-    yield Charge("mac", "valid", active, setup.mac())
-    if setup.dataflow != "event":
-        return
-    bits = setup.act_bits
-    if record.kind == "weight":
-        yield from _traffic(record, setup, "valid", active)
-        size = record.total("numel_in") / max(record.executions, 1)
-        read = setup.access(bits, size * bits / 8) / setup.reuse.get("i", 1.0)
-        yield Charge("mem_i", "numel_in", once, read)
-    else:
-        for side, term, count in (("a", "mem_i", "numel_a"), ("b", "mem_a", "valid")):
-            size = record.total(f"numel_{side}") / max(record.executions, 1)
-            yield Charge(
-                term, count, once if term == "mem_i" else active, setup.access(bits, size * bits / 8)
-            )
-        yield _accumulator(record, setup, "valid", active)
-
-
-# -- memory --------------------------------------------------------------------------------------------
-
-
-def _traffic(record: OpRecord, setup: Setup, count: str, scale: float) -> Iterator[Charge]:
-    bits = setup.weight_bits
-    weight = setup.access(bits, record.weights * bits / 8)
-    yield Charge("mem_w", count, scale / setup.reuse.get("w", 1.0), weight)
-    yield _accumulator(record, setup, count, scale)
-
-
-def _accumulator(record: OpRecord, setup: Setup, count: str, scale: float) -> Charge:
-    size = record.total("numel_out") / max(record.executions, 1) * setup.state_bits / 8
-    return Charge("mem_p", count, 2 * scale / setup.reuse.get("u", 1.0), setup.access(setup.state_bits, size))
-
-
-def _inputs(record: OpRecord, setup: Setup) -> Charge:
-    return _read(record, setup, record.a, "nnz_in", "numel_in")
-
-
-def _read(record: OpRecord, setup: Setup, alphabet: Alphabet, nnz: str, numel: str) -> Charge:
-    """Events, or real values, read once each."""
-    size = record.total(numel) / max(record.executions, 1)
-    scale = 1.0 / setup.reuse.get("i", 1.0)
-    if not alphabet.is_event:
-        return Charge("mem_i", numel, scale, setup.access(setup.act_bits, size * setup.act_bits / 8))
-    if setup.encoding == "bitmap":
-        bits = _level_bits(alphabet)
-        return Charge("mem_i", numel, scale, setup.access(bits, size * bits / 8))
-    bits = _event_bits(alphabet, size)
-    queue = record.total(nnz) / max(record.executions, 1) * bits / 8
-    return Charge("mem_i", nnz, scale, setup.access(bits, queue))
-
-
-def _level_bits(alphabet: Alphabet) -> int:
-    """Bits of one value: 1 if binary, 2 if ternary."""
-    return math.ceil(math.log2(max(alphabet.levels, 1) + 1)) + alphabet.signed
-
-
-def _event_bits(alphabet: Alphabet, size: float) -> int:
-    """Address-event: the position, and the value unless it is always the same."""
-    address = max(1, math.ceil(math.log2(max(size, 2))))
-    return address + (
-        0 if alphabet.is_spike and not alphabet.signed else _level_bits(alphabet) - alphabet.is_spike
-    )
+            feature = "dense_adds" if sparse else feature
+        yield Charge("other", feature, 1.0, setup.op(name), name, sparse and setup.kind == "snn")

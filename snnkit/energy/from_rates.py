@@ -1,30 +1,41 @@
 """Energy from published tables: dense operations and firing rates instead of a traced model.
 
-CSV columns: ``row`` ("layer" or "ssa"), ``name``, then for layers ``dense_ops`` (over all T steps) with
-``firing_rate_percent``, or ``sop`` (already multiplied by the rate); for "ssa" rows ``q_rate``,
-``k_rate``, ``v_rate`` as shares. Lines that start with ``#`` are comments.
+A table is a CSV file or a list of dicts. Columns: ``row``, ``name``, and by the kind of row
+
+    ========= ==================================================================================
+    "layer"   ``dense_ops`` (over all T steps) with ``firing_rate_percent``, or ``sop`` (already
+              multiplied by the rate)
+    "ssa"     ``q_rate``, ``k_rate``, ``v_rate`` as shares: spiking self-attention
+    "total"   ``macs`` and ``acs`` of a whole network
+    ========= ==================================================================================
+
+Lines of a file that start with ``#`` are comments.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from os import PathLike
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from ..errors import FormatError, require
-from .profile import Profile, load_profile
+from ..checks import choice, integer
+from ..errors import FormatError, InputTypeError, quote, require
+from .profile import Profile
+from .profile_file import load_profile
 from .report import Line, Report
 
 __all__ = ["from_rates"]
 
-_COLUMNS = {"row", "name", "dense_ops", "firing_rate_percent", "sop", "q_rate", "k_rate", "v_rate"}
+_NUMBERS = ("dense_ops", "firing_rate_percent", "sop", "q_rate", "k_rate", "v_rate", "macs", "acs")
+_COLUMNS = {"row", "name", *_NUMBERS}
 _LIMIT = 64 << 20
 
 
 def from_rates(
-    path: str | PathLike[str],
+    table: str | PathLike[str] | Iterable[Mapping[str, Any]],
     preset: Literal["spikingformer"] = "spikingformer",
     *,
     heads: int | None = None,
@@ -41,7 +52,7 @@ def from_rates(
     not part of it, and ``min`` stands for the true coincidences: published numbers, not exact counts.
 
     Args:
-        path: the CSV file, see the module.
+        table: CSV file, or rows as dicts, see the module.
         heads, head_dim, tokens: H, d_h and N of the attention; needed if the table has "ssa" rows.
         T: time steps.
         hardware: prices of MAC and AC.
@@ -52,14 +63,14 @@ def from_rates(
     Raises:
         FormatError: a missing file or column, a value that is no number, a rate outside 0..100 %, or a
             row that gives both ``sop`` and a rate: the rate would be applied twice.
-        ConfigError: unknown preset, sizes < 1 or missing.
+        ConfigError: unknown preset, sizes < 1 or missing. InputTypeError: rows that are no dicts.
     """
-    require(preset == "spikingformer", "from_rates.preset", preset, '"spikingformer"')
+    choice("from_rates.preset", preset, ("spikingformer",))
     for name, value in (("heads", heads), ("head_dim", head_dim), ("tokens", tokens), ("T", T)):
-        ok = value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1)
-        require(ok, f"from_rates.{name}", value, "an integer >= 1")
+        if value is not None:
+            integer(f"from_rates.{name}", value)
     profile = load_profile(hardware)
-    prices = [profile.price(op, profile.arithmetic, profile.bits) for op in ("mul", "add")]
+    prices = [profile.price(op, profile.arithmetic, profile.bits) for op in ("mul", "acc")]
     require(None not in prices, "from_rates.hardware", profile.id, "a profile with prices for add and mul")
     mul, add = (price[0] for price in prices if price is not None)
     pj = {"mac": mul + add, "ac": add}
@@ -68,10 +79,14 @@ def from_rates(
         attention = T * heads * tokens * head_dim**2
 
     lines = []
-    for number, row in _rows(path):
+    if isinstance(table, (str, PathLike)):
+        path, rows = fspath(table), iter(_rows(table))
+    else:
+        path, rows = "table", _given(table)
+    for number, row in rows:
         where = f"line {number} ({row.get('name') or '?'})"
-        term, count = _count(path, where, row, attention)
-        lines.append(Line(row["name"], row["row"], term, count, pj[term], count * pj[term]))
+        for term, count in _counts(path, where, row, attention):
+            lines.append(Line(row["name"], row["row"], term, count, pj[term], count * pj[term]))
     if not lines:
         raise FormatError(path, "holds no rows.")
     totals = {t: (math.fsum(line.pj for line in lines if line.term == t),) for t in pj}
@@ -89,7 +104,25 @@ def from_rates(
             "operations = dense slots, padding included, x rate; attention by min() of rates",
             "batch norm, pooling, neurons, residuals and memory are not included",
         ),
+        ground=f"{profile.id}; published rates",
     )
+
+
+def _given(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows handed over as dicts, in the form of a file."""
+    if isinstance(rows, (bytes, Mapping)) or not isinstance(rows, Iterable):
+        raise InputTypeError(
+            f"from_rates.table: got {type(rows).__name__}, expected a path or a list of dicts."
+        )
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise InputTypeError(f"from_rates.table: row {number} is {type(row).__name__}, expected a dict.")
+        if not {"row", "name"} <= set(row) <= _COLUMNS:
+            keys = quote(sorted(map(str, row)))
+            raise FormatError(
+                "table", f"row {number}: {keys}, expected row, name and some of {sorted(_COLUMNS)}."
+            )
+        yield number, {key: "" if value is None else str(value) for key, value in row.items()}
 
 
 def _rows(path: str | PathLike[str]) -> list[tuple[int, dict[str, str]]]:
@@ -130,16 +163,27 @@ def _number(path: str | PathLike[str], where: str, row: dict[str, str], name: st
     return value
 
 
-def _count(
+def _counts(
     path: str | PathLike[str], where: str, row: dict[str, str], attention: int | None
-) -> tuple[str, float]:
-    if row["row"] == "ssa":
+) -> Iterator[tuple[str, float]]:
+    """(term, count) of one row."""
+    kind = row["row"]
+    if kind == "total":
+        for term in ("mac", "ac"):
+            if row.get(f"{term}s"):
+                yield term, _number(path, where, row, f"{term}s", 1e30)
+    elif kind == "ssa":
         if attention is None:
             raise FormatError(path, f"{where}: self-attention.", hint="Pass heads, head_dim and tokens.")
         q, k, v = (_number(path, where, row, f"{n}_rate", 1.0) for n in "qkv")
-        return "ac", attention * (min(k, v) + q)
-    if row["row"] != "layer":
-        raise FormatError(path, f'{where}: row = {row["row"][:50]!r}, expected "layer" or "ssa".')
+        yield "ac", attention * (min(k, v) + q)
+    elif kind == "layer":
+        yield _layer(path, where, row)
+    else:
+        raise FormatError(path, f'{where}: row = {kind[:50]!r}, expected "layer", "ssa" or "total".')
+
+
+def _layer(path: str | PathLike[str], where: str, row: dict[str, str]) -> tuple[str, float]:
     if row.get("sop"):
         if row.get("firing_rate_percent"):
             raise FormatError(

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 _SAMPLED = frozenset(
     (
         "sop", "sop_w", "abs_a", "abs_b", "nnz_in", "nnz_out", "nnz_a", "nnz_b", "pairs_a", "pairs_b",
-        "pairs_ab", "pairs_min", "spikes", "spike_units", "adds",
+        "pairs_ab", "pairs_min", "pop_a", "pop_b", "spikes", "spike_units", "adds",
     )
 )  # fmt: skip
 

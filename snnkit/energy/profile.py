@@ -1,81 +1,67 @@
-"""Hardware profiles: prices of operations and memory accesses, each number with unit, bits and source.
+"""A hardware profile in memory: prices of operations, of memory accesses, or of whole events.
 
-A profile is a TOML file; anyone can write one and pass its path::
-
-    id = "mychip"
-    arithmetic = "int"            # what operations are priced as by default: "float" or "int"
-    bits = 8                      # default width of weights, activations and states
-    [[op]]                        # any of add, mul, cmp, and, shift
-    name = "add"
-    dtype = "int"
-    bits = 8
-    value = 0.03
-    unit = "pJ"
-    source = "where the number is from"
-    [[mem]]                       # levels by capacity; the one without capacity holds everything
-    level = "sram"
-    capacity_bytes = 65536
-    access_bits = 64
-    value = 20.0
-    unit = "pJ"
-    source = "..."
-
-Optional: ``[[scaling]]`` power laws for other widths, ``[options]`` policies, ``base`` (a shipped profile
-whose tables are taken over), ``low``/``high`` bounds, ``evidence``, ``note``. Untrusted input: unknown
-keys, missing sources, NaN, negative values, unknown units and oversized files raise ProfileError.
+Two kinds. An *operation* profile prices additions, multiplications and memory accesses by width and
+capacity; everything else follows from counts and data-flow. An *event* profile, as published for
+neuromorphic chips, prices whole synaptic events, neuron updates and spikes, memory included. Files are
+read by :mod:`snnkit.energy.profile_file`.
 """
 
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib.resources import files
-from os import PathLike
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ..errors import InputTypeError, ProfileError, UnknownNameError, quote
-from ..registry import closest
+from ..errors import ProfileError
 
-__all__ = ["MemoryLevel", "OpPrice", "Profile", "list_profiles", "load_profile"]
+__all__ = ["Arithmetic", "EventPrice", "MemoryLevel", "OpPrice", "Profile"]
 
-UNITS = {"fJ": 1e-3, "pJ": 1.0, "nJ": 1e3}
-OPS = ("add", "mul", "cmp", "and", "shift")
-MAX_BYTES = 1 << 20
 Arithmetic = Literal["float", "int"]
+Bound = Literal["mid", "low", "high"]
 
 
-@dataclass(frozen=True, slots=True)
-class OpPrice:
-    """Energy of one operation in pJ, as published for ``bits``, or a power law around ``bits``."""
+@dataclass(frozen=True, kw_only=True)
+class Sourced:
+    """A number in pJ with its source, and the range that the source gives for it."""
+
+    pj: float
+    source: str
+    low: float | None = None
+    high: float | None = None
+    evidence: str = ""
+    note: str = ""
+
+    def at(self, bound: Bound) -> float:
+        """The value, or an end of its range; the value itself where no range is given."""
+        end = {"low": self.low, "high": self.high}.get(bound)
+        return self.pj if end is None else end
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpPrice(Sourced):
+    """Energy of one operation, as published for ``bits``, or a power law around ``bits``."""
 
     name: str
     dtype: str
     bits: int
-    pj: float
-    source: str
     exponent: float | None = None
-    low: float | None = None
-    high: float | None = None
-    evidence: str = ""
-    note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryLevel:
-    """Energy of one access of ``access_bits`` in pJ. ``capacity_bytes`` None: unlimited."""
+@dataclass(frozen=True, kw_only=True)
+class EventPrice(Sourced):
+    """Energy of one "synop", "neuron" update, "spike" or dense "mac", everything included."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryLevel(Sourced):
+    """Energy of one access of ``access_bits``. ``capacity_bytes`` None: unlimited."""
 
     level: str
     access_bits: int
-    pj: float
-    source: str
     capacity_bytes: int | None = None
-    low: float | None = None
-    high: float | None = None
-    evidence: str = ""
-    note: str = ""
 
     @property
     def pj_per_bit(self) -> float:
@@ -85,251 +71,101 @@ class MemoryLevel:
 
 @dataclass(frozen=True)
 class Profile:
-    """A validated hardware profile, see the module."""
+    """A validated hardware profile, see the module. ``bound``: which end of the ranges prices are at."""
 
     id: str
     arithmetic: Arithmetic
     bits: int
-    ops: tuple[OpPrice, ...]
-    memory: tuple[MemoryLevel, ...]
+    ops: tuple[OpPrice, ...] = ()
+    memory: tuple[MemoryLevel, ...] = ()
     scaling: tuple[OpPrice, ...] = ()
+    events: tuple[EventPrice, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     scope: str = "operation"
     node_nm: float | None = None
     note: str = ""
+    bound: Bound = "mid"
+
+    def at(self, bound: Bound) -> Profile:
+        """The same profile with all prices at one end of their ranges."""
+        return replace(self, bound=bound)
+
+    @property
+    def numbers(self) -> tuple[Sourced, ...]:
+        """All prices."""
+        return (*self.ops, *self.scaling, *self.memory, *self.events)
+
+    @property
+    def has_ranges(self) -> bool:
+        """At least one price has bounds."""
+        return any(n.low is not None or n.high is not None for n in self.numbers)
+
+    def event(self, name: str) -> float | None:
+        """Energy in pJ of one event, None if the profile has no price for it."""
+        return next((e.at(self.bound) for e in self.events if e.name == name), None)
 
     def price(self, name: str, dtype: Arithmetic, *bits: int) -> tuple[float, bool] | None:
         """Energy in pJ of one operation, and whether it is extrapolated; None if not in the profile.
 
         Args:
-            name: "add", "mul", "cmp", "and" or "shift".
+            name: "add", "acc" (an adder with its register; without such a price an "add"), "mul", "cmp",
+                "and", "shift", "exp", "div", "sqrt", or "hop" (one bit to the next router).
             bits: operand width, or both widths of a multiplication.
         """
         width = math.sqrt(bits[0] * bits[-1])
         for op in self.ops:
             if (op.name, op.dtype) == (name, dtype) and bits[0] == bits[-1] == op.bits:
-                return op.pj, False
+                return op.at(self.bound), False
         for law in self.scaling:
             if (law.name, law.dtype) == (name, dtype) and law.exponent is not None:
-                return law.pj * (width / law.bits) ** law.exponent, min(bits) < law.bits
-        return None
+                return law.at(self.bound) * (width / law.bits) ** law.exponent, min(bits) < law.bits
+        return self.price("add", dtype, *bits) if name == "acc" else None
 
-    def level(self, nbytes: float) -> MemoryLevel | None:
-        """The smallest memory that holds ``nbytes``; None if the profile lists no memory.
+    def level(self, nbytes: float, name: str | None = None) -> MemoryLevel | None:
+        """The memory ``name``, else the smallest that holds ``nbytes``; None if the profile lists none.
 
         Raises:
             ProfileError: no level is large enough.
         """
+        if name is not None:
+            return next(m for m in self.memory if m.level == name)
         fitting = [m for m in self.memory if m.capacity_bytes is None or m.capacity_bytes >= nbytes]
         if self.memory and not fitting:
+            if self.options.get("interpolation", "none") != "none":  # clamped above the largest
+                return max(self.memory, key=lambda m: m.capacity_bytes or 0)
             raise ProfileError(
                 f"profile {self.id!r}: {nbytes:.0f} bytes fit no memory level. "
                 "Add a level without capacity_bytes."
             )
         return min(fitting, key=lambda m: m.capacity_bytes or math.inf, default=None)
 
+    def pj_per_bit(self, nbytes: float, name: str | None = None) -> float:
+        """Energy of one bit of an access to a memory that holds ``nbytes``; 0 without memories.
 
-def list_profiles() -> list[str]:
-    """Names of the shipped profiles."""
-    folder = files("snnkit.energy") / "profiles"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
-
-
-def load_profile(name: str | PathLike[str] | Profile) -> Profile:
-    """A profile by shipped name, or by the path of a TOML file.
-
-    Raises:
-        UnknownNameError: no such shipped profile, and not a path that ends in ".toml".
-        ProfileError: the file is missing, malformed, or holds a number that cannot be trusted.
-        InputTypeError: neither a name nor a path.
-    """
-    if isinstance(name, Profile):
-        return name
-    if not isinstance(name, (str, PathLike)):
-        raise InputTypeError(
-            f"hardware: got {type(name).__name__}, expected a profile name or the path of a TOML file."
-        )
-    if isinstance(name, str) and not name.endswith(".toml"):
-        if name not in list_profiles():
-            raise UnknownNameError(
-                f"unknown hardware profile {quote(name)}{closest(name, list_profiles())} "
-                f"Available: {', '.join(list_profiles())}; or the path of a .toml file."
-            )
-        return _parse((files("snnkit.energy") / "profiles" / f"{name}.toml").read_bytes(), name)
-    path = Path(name)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ProfileError(f"profile {quote(str(path))}: larger than {MAX_BYTES} bytes, not a profile.")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise ProfileError(f"profile {quote(str(path))} cannot be read: {error}. Check the path.") from error
-    return _parse(data, str(path))
-
-
-# -- reading -------------------------------------------------------------------------------------------
-
-
-def _parse(data: bytes, where: str) -> Profile:
-    try:
-        table = tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise ProfileError(f"profile {quote(where)} is not valid TOML: {quote(str(error))}.") from error
-    return _profile(_Table(table, f"profile {quote(where)}"))
-
-
-class _Table:
-    """A TOML table that is read key by key; what is left at the end is unknown."""
-
-    def __init__(self, table: Any, where: str) -> None:
-        if not isinstance(table, dict):
-            raise ProfileError(f"{where}: got {type(table).__name__}, expected a table.")
-        self.rest, self.where = dict(table), where
-
-    def text(self, key: str, default: str | None = None, allowed: tuple[str, ...] = ()) -> str:
-        value = self.rest.pop(key, default)
-        if not isinstance(value, str) or (default is None and not value.strip()):
-            raise self.error(key, value, "a non-empty string")
-        if allowed and value not in allowed:
-            raise self.error(key, value, f"one of {', '.join(allowed)}")
-        return value
-
-    def number(self, key: str, default: float | None = None, *, positive: bool = False) -> float | None:
-        value = self.rest.pop(key, default)
-        if value is None:
-            return None
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e300
-        if not fits or not math.isfinite(value) or value < 0 or (positive and value == 0):
-            raise self.error(key, value, f"a finite number {'> 0' if positive else '>= 0'}")
-        return float(value)
-
-    def required(self, key: str, *, positive: bool = False) -> float:
-        if key not in self.rest:
-            raise ProfileError(f"{self.where}: {key} is missing.")
-        value = self.number(key, positive=positive)
-        assert value is not None
-        return value
-
-    def whole(self, key: str, *, optional: bool = False) -> int | None:
-        if optional and key not in self.rest:
-            return None
-        value = self.rest.pop(key, None)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 1 << 62:
-            raise self.error(key, value, "a positive integer")
-        return value
-
-    def tables(self, key: str) -> list[_Table]:
-        value = self.rest.pop(key, [])
-        if not isinstance(value, list):
-            raise self.error(key, value, f"[[{key}]] tables")
-        return [_Table(entry, f"{self.where}, {key} {i + 1}") for i, entry in enumerate(value)]
-
-    def close(self) -> None:
-        if self.rest:
-            raise ProfileError(
-                f"{self.where}: unknown key {quote(sorted(map(str, self.rest))[0])}. Remove it."
-            )
-
-    def error(self, key: str, value: object, allowed: str) -> ProfileError:
-        return ProfileError(f"{self.where}: {key} = {quote(value)}, expected {allowed}.")
-
-    def energy(self) -> dict[str, Any]:
-        """``value`` with ``unit``, or ``pj``; the source; bounds; evidence and note."""
-        if ("value" in self.rest) == ("pj" in self.rest):
-            raise ProfileError(f"{self.where}: give the energy once, as value with unit, or as pj.")
-        factor = UNITS[self.text("unit", None, tuple(UNITS))] if "value" in self.rest else 1.0
-        pj = self.required("value" if "value" in self.rest else "pj") * factor
-        if "source" not in self.rest:
-            raise ProfileError(f'{self.where}: a number without a source. Add source = "...".')
-        low, high = self.number("low"), self.number("high")
-        if (low is not None and low * factor > pj) or (high is not None and high * factor < pj):
-            raise ProfileError(f"{self.where}: the value lies outside of low..high.")
-        return {
-            "pj": pj,
-            "source": self.text("source"),
-            "low": None if low is None else low * factor,
-            "high": None if high is None else high * factor,
-            "evidence": self.text("evidence", ""),
-            "note": self.text("note", ""),
-        }
-
-
-def _profile(table: _Table) -> Profile:
-    name = table.text("id")
-    base = None
-    if "base" in table.rest:
-        parent = table.text("base", None, tuple(n for n in list_profiles() if n != name))
-        base = load_profile(parent)
-    arithmetic: Any = table.text("arithmetic", base.arithmetic if base else None, ("float", "int"))
-    bits = table.whole("bits", optional=base is not None) or (base.bits if base else 0)
-    ops = tuple(_op(t, law=False) for t in table.tables("op"))
-    laws = tuple(_op(t, law=True) for t in table.tables("scaling"))
-    memory = tuple(_level(t) for t in table.tables("mem"))
-    options = _options(_Table(table.rest.pop("options", {}), f"{table.where}, options"))
-    profile = Profile(
-        id=name,
-        arithmetic=arithmetic,
-        bits=bits,
-        ops=ops + (base.ops if base else ()),
-        memory=memory or (base.memory if base else ()),
-        scaling=laws + (base.scaling if base else ()),
-        options={**(base.options if base else {}), **options},
-        title=table.text("title", ""),
-        scope=table.text("scope", base.scope if base else "operation", ("operation", "synapse", "system")),
-        node_nm=table.number("node_nm", base.node_nm if base else None, positive=True),
-        note=table.text("note", ""),
-    )
-    table.close()
-    if not profile.ops and not profile.scaling:
-        raise ProfileError(f"{table.where}: no prices. Add [[op]] tables.")
-    return profile
-
-
-def _op(table: _Table, *, law: bool) -> OpPrice:
-    width = table.whole("ref_bits" if law else "bits")
-    assert width is not None
-    price = OpPrice(
-        name=table.text("name", None, OPS),
-        dtype=table.text("dtype", None, ("float", "int")),
-        bits=width,
-        exponent=table.required("exponent") if law else None,
-        **table.energy(),
-    )
-    table.close()
-    if price.exponent is not None and price.exponent > 8:
-        raise ProfileError(f"{table.where}: exponent = {price.exponent:g}, expected 0..8.")
-    return price
-
-
-def _level(table: _Table) -> MemoryLevel:
-    access = table.whole("access_bits")
-    assert access is not None
-    level = MemoryLevel(
-        level=table.text("level"),
-        access_bits=access,
-        capacity_bytes=table.whole("capacity_bytes", optional=True),
-        **table.energy(),
-    )
-    table.close()
-    return level
-
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "spike_matmul": ("single", "intersect", "left", "right"),
-    "multilevel": ("unroll", "mac"),
-}
-
-
-def _options(table: _Table) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        key: table.text(key, None, allowed) for key, allowed in _CHOICES.items() if key in table.rest
-    }
-    if "zero_skip" in table.rest:
-        value = table.rest.pop("zero_skip")
-        if not isinstance(value, bool):
-            raise table.error("zero_skip", value, "true or false")
-        options["zero_skip"] = value
-    if "unroll_levels" in table.rest:
-        options["unroll_levels"] = table.whole("unroll_levels")
-    table.close()
-    return options
+        With the option ``interpolation`` the price follows the size between the bounded levels:
+        "linear" piecewise through (0, 0) and the levels, "loglog" the same in logarithms (below the
+        smallest level its price); above the largest bounded level the level itself is paid.
+        """
+        level = self.level(nbytes, name)
+        if level is None:
+            return 0.0
+        price = level.at(self.bound) / level.access_bits
+        how = self.options.get("interpolation", "none")
+        if (
+            name is not None
+            or how == "none"
+            or level.capacity_bytes is None
+            or nbytes >= level.capacity_bytes
+        ):
+            return price
+        bounded = sorted((m for m in self.memory if m.capacity_bytes), key=lambda m: m.capacity_bytes or 0)
+        at = bounded.index(level)
+        if at == 0:
+            return price if how == "loglog" else price * nbytes / level.capacity_bytes
+        below = bounded[at - 1]
+        size, cost = float(below.capacity_bytes or 0), below.at(self.bound) / below.access_bits
+        if how == "linear":
+            return cost + (price - cost) * (nbytes - size) / (level.capacity_bytes - size)
+        share = math.log(nbytes / size) / math.log(level.capacity_bytes / size)
+        return cost * (price / cost) ** share if cost > 0 else price

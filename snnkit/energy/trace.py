@@ -15,6 +15,7 @@ from .guard import Snapshot, same_random_numbers, unfused
 from .ledger import Ledger, OpRecord
 from .moments import Moments
 from .provenance import tensors_in
+from .static import same_at_every_step
 from .watch import Watch
 
 __all__ = ["Trace", "Uncounted", "trace"]
@@ -50,6 +51,7 @@ class Trace:
         covered: elements computed inside of neurons, whose declared cost stands for them.
         aliases: further paths of modules that are registered more than once.
         by_sample: counts of every sample in input order, if asked for.
+        static_input: the input was the same at every time step.
     """
 
     model: str
@@ -62,6 +64,7 @@ class Trace:
     covered: int = 0
     aliases: dict[str, list[str]] = field(default_factory=dict)
     by_sample: list[Counts] | None = None
+    static_input: bool = False
 
     @property
     def by_layer(self) -> dict[str, Counts]:
@@ -104,6 +107,7 @@ def trace(
     *,
     T: int | None = None,
     per_sample: bool = False,
+    popcounts: bool = False,
     strict: bool = False,
 ) -> Trace:
     """Count the operations of ``model`` on ``inputs``; exact, and without changing anything.
@@ -117,6 +121,8 @@ def trace(
             sequences ``[T, B, ...]`` (snnkit, spikingjelly multi-step, norse); else 1, with a warning.
             Needed for networks whose loop over time calls neurons step by step (snntorch).
         per_sample: keep the counts of every sample in ``Trace.by_sample``.
+        popcounts: also count the ones in the binary numbers of integer operands, which
+            ``price(multilevel="bitserial")`` needs.
         strict: raise if anything is left uncounted.
 
     Every batch starts from the state in which the model is handed in, and the model is handed back in
@@ -147,7 +153,7 @@ def trace(
     require(not empty, "trace.model", empty, "tensors with values", "Move the model off the meta device.")
 
     ledger = Ledger(per_sample=per_sample)
-    watch = Watch(model, ledger)
+    watch = Watch(model, ledger, popcounts=popcounts)
     warnings: dict[str, None] = {}
     if any(m.training and isinstance(m, _MODAL) for m in model.modules()):
         warnings["norm or dropout layers are in training mode: call eval() for the energy of inference"] = (
@@ -155,6 +161,7 @@ def trace(
         )
     found: list[int] = []
     samples = 0
+    static = True
     snapshot = Snapshot(model)
     with same_random_numbers():
         for args, kwargs in _calls(inputs, model):
@@ -172,6 +179,7 @@ def trace(
                 warnings[
                     f"{path or 'model'}: its rows fit neither {steps} steps nor {batch} samples; spread"
                 ] = None
+            static = static and same_at_every_step((args, kwargs), steps, batch)
             found.append(steps)
             samples += batch
     if not found:
@@ -203,6 +211,7 @@ def trace(
         covered=watch.covered,
         aliases={paths[0]: paths[1:] for paths in watch.paths.values() if len(paths) > 1},
         by_sample=ledger.by_sample() if per_sample else None,
+        static_input=static,
     )
 
 

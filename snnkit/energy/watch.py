@@ -30,6 +30,7 @@ from .guard import decomposed_recurrence
 from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
 from .operators import DEVICES, Operator, describe
+from .popcount import with_popcounts
 from .provenance import Linear, Mark, Provenance, storage_key, tensors_in
 from .rules import FREE, Op, OpCount, looks_like_matmul
 from .synaptic import levels, nonzero_per_row
@@ -82,9 +83,10 @@ class Watch(TorchDispatchMode):
         """Nothing is compiled under this mode; the wrapper that says so would import the compiler."""
         return False
 
-    def __init__(self, model: nn.Module, ledger: Ledger) -> None:
+    def __init__(self, model: nn.Module, ledger: Ledger, *, popcounts: bool = False) -> None:
         super().__init__()
         self.model, self.ledger = model, ledger
+        self.popcounts = popcounts
         self.tally: dict[tuple[str, str], Tally] = {}
         self.covered = 0
         self.notes: dict[str, None] = {}
@@ -319,6 +321,8 @@ class Watch(TorchDispatchMode):
         op.real = self._real.get((frame.path, site), (False, False))
         with self._quiet():
             answer = operator.rule(op)
+            if self.popcounts:
+                answer = with_popcounts(op, operator.rule, answer)
         for note in op.notes:
             self._note(frame.path, note)
         if isinstance(answer, str):

@@ -10,8 +10,9 @@ matplotlib is imported when the first picture is drawn, not before.
 """
 
 from .curves import training_curves
-from .energy import energy_breakdown, energy_comparison, energy_over_time
+from .energy import energy_breakdown, energy_comparison, energy_over_rate, energy_over_time
 from .events import frames
+from .grid import heat_map
 from .potential import membrane, membrane_trace
 from .rates import firing_rates
 from .spikes import raster
@@ -21,9 +22,11 @@ __all__ = [
     "PALETTE",
     "energy_breakdown",
     "energy_comparison",
+    "energy_over_rate",
     "energy_over_time",
     "firing_rates",
     "frames",
+    "heat_map",
     "membrane",
     "membrane_trace",
     "raster",

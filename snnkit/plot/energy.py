@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import require
-from .style import PALETTE, clean, color, legend, need_rows, new_axes, note, to_number
+from .style import GREY, PALETTE, clean, color, legend, need_rows, new_axes, note, to_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["energy_breakdown", "energy_comparison", "energy_over_time"]
+__all__ = ["energy_breakdown", "energy_comparison", "energy_over_rate", "energy_over_time"]
 
 Terms = Mapping[str, Mapping[str, Any]]
 _UNITS = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
@@ -74,6 +74,56 @@ def energy_over_time(steps: Mapping[str, Sequence[float]], *, ax: Axes | None = 
     ax.set_xlabel("time step")
     ax.set_ylabel(f"energy per inference ({unit})")
     legend(ax, columns=_columns(steps))
+    clean(ax)
+    return ax
+
+
+def energy_over_rate(
+    rates: Sequence[float],
+    energies: Sequence[float],
+    others: Mapping[str, float],
+    *,
+    marks: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Energy of a spiking network over its mean firing rate, beside networks that do not depend on it.
+
+    Args:
+        rates, energies: points of the curve, pJ per inference.
+        others: name -> energy of a network without spikes: a horizontal line; where the curve
+            crosses it, a dot, and the rate in the legend.
+        marks: name -> rate: a thin vertical line ("traced").
+        ax: where to draw; None: a new figure.
+
+    Raises:
+        as :func:`energy_breakdown`; ConfigError: lengths that differ, fewer than two points.
+    """
+    where = "energy_over_rate"
+    x = np.array([to_number(r, f"{where}.rates") for r in rates])
+    y = np.array([to_number(e, f"{where}.energies") for e in energies])
+    require(
+        len(x) == len(y) >= 2, f"{where}: rates, energies", (len(x), len(y)), "two or more points of a curve"
+    )
+    need_rows(others, where, "name -> pJ")
+    levels = {name: to_number(pj, f"{where}[{name!r}]") for name, pj in others.items()}
+    scale, unit = _unit(max(float(y.max()), *levels.values()))
+    ax = new_axes(ax, 6.4, 3.6)
+    ax.plot(x, y / scale, color=color(0), label="SNN", linewidth=2)
+    for i, (name, pj) in enumerate(levels.items(), 1):
+        crossing = np.flatnonzero((y[1:] >= pj) & (y[:-1] < pj))
+        for at in crossing[:1]:
+            rate = x[at] + (x[at + 1] - x[at]) * (pj - y[at]) / (y[at + 1] - y[at])
+            ax.plot([rate], [pj / scale], "o", color=color(i))
+            name += f", equal at {rate:.3g}"
+        ax.axhline(pj / scale, color=color(i), linestyle="--", label=name)
+    for name, rate in (marks or {}).items():
+        rate = to_number(rate, f"{where}.marks[{name!r}]")
+        ax.axvline(rate, color=GREY, linewidth=0.8, linestyle=":", label=f"{name}: {rate:.3g}")
+    ax.set_xlim(float(x.min()), float(x.max()))
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("mean firing rate")
+    ax.set_ylabel(f"energy per inference ({unit})")
+    legend(ax, columns=2)
     clean(ax)
     return ax
 

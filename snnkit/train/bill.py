@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 from torch import Tensor
 
-from ..checks import integer
-from ..energy import Report, price, trace
+from ..checks import choice, integer
+from ..energy import PICTURES, Report, Trace, load_profile, price, trace
+from ..energy import metrics as metrics_of
 from ..errors import require
+from ..files import write_atomically
 from ..models import Backbone, create_model
 from .evaluate import open_data, open_model
 
-__all__ = ["by_part", "energy_bill", "energy_of", "print_bill"]
+__all__ = ["by_part", "energy_bill", "energy_of", "print_bill", "trace_of"]
 
 Twin = Literal["ann", "qann"]
 _NAMES = {"ann": "as an ANN", "qann": "as a quantised ANN"}
 
 
 def energy_of(
-    net: Backbone, frames: Tensor, *, hardware: str = "45nm-fp32", twins: Sequence[Twin] = ("ann", "qann")
+    net: Backbone,
+    frames: Tensor,
+    *,
+    hardware: str = "45nm-fp32",
+    dataflow: str | None = None,
+    twins: Sequence[Twin] = ("ann", "qann"),
 ) -> dict[str, Report]:
     """Reports by name, "snn" first, for ``frames [N, T, P, H, W]``; energies are means per sample."""
+    report = price(trace_of(net, frames), hardware=hardware, dataflow=dataflow)
+    return {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
+
+
+def trace_of(net: Backbone, frames: Tensor) -> Trace:
+    """Counts of ``net`` on ``frames [N, T, P, H, W]``."""
     net.eval()
     batches = (part.transpose(0, 1) for part in frames.split(16))
-    report = price(trace(net, batches, T=frames.shape[1]), hardware=hardware)
-    return {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
+    return trace(net, batches, T=frames.shape[1])
 
 
 def energy_bill(
@@ -38,16 +50,22 @@ def energy_bill(
     data: str | None,
     samples: int,
     hardware: str,
+    dataflow: str | None,
     twins: Sequence[Twin],
-    json: str | None = None,
-    csv: str | None = None,
-    plot: str | None = None,
+    metrics: bool,
+    files: Mapping[str, str | None],
+    picture: str,
 ) -> dict[str, Report]:
-    """Trace test samples, price them, print the tables and write the files asked for."""
+    """Trace test samples, price them, print the tables and write the files asked for.
+
+    ``files``: "json", "csv", "markdown", "plot" -> path.
+    """
     integer("--samples", samples)
-    for option, path in (("--json", json), ("--csv", csv), ("--plot", plot)):
+    for option, path in files.items():  # now, not after the work
         ok = path is None or (Path(path).parent.is_dir() and not Path(path).is_dir())
-        require(ok, option, path, "a file in a folder that exists")  # now, not after the work
+        require(ok, f"--{option}", path, "a file in a folder that exists")
+    choice("--picture", picture, PICTURES)
+    load_profile(hardware)
     if checkpoint is not None:
         net, described = open_model(checkpoint)
         source = open_data(described, data)
@@ -55,23 +73,35 @@ def energy_bill(
         source = open_data({}, data)
         size = {"img_size": source.img_size, "in_channels": source.in_channels}
         net = create_model(str(model), num_classes=source.num_classes, **size)
-    frames = source.tensors()[0][:samples]
-    reports = energy_of(net, frames, hardware=hardware, twins=twins)
+    counted = trace_of(net, source.tensors()[0][:samples])
+    report = price(counted, hardware=hardware, dataflow=dataflow)
+    reports: dict[str, Report] = {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
     print_bill(reports)
+    if metrics:
+        Console().print(metrics_of(counted, net).to_table())
     if model is not None:
         print(
             "The weights are fresh: firing rates, and with them the energy, are not those of a trained model."
         )
-    for path, write in ((json, reports["snn"].to_json), (csv, reports["snn"].to_csv)):
+    for option, path in files.items():
         if path:
-            write(Path(path))
+            _write(option, Path(path), reports, picture)
             print(f"wrote {path}")
-    if plot:
+    return reports
+
+
+def _write(option: str, path: Path, reports: dict[str, Report], picture: str) -> None:
+    own, *others = reports.values()
+    if option == "json":
+        own.to_json(path)
+    elif option == "csv":
+        own.to_csv(path)
+    elif option == "markdown":
+        write_atomically(path, own.to_markdown(*others).encode())
+    else:
         from ..plot import save
 
-        save(reports["snn"].plot("layers"), plot)
-        print(f"wrote {plot}")
-    return reports
+        save(own.plot(picture), path)  # type: ignore[arg-type]
 
 
 def by_part(report: Report) -> dict[str, dict[str, float]]:
@@ -102,3 +132,7 @@ def print_bill(reports: dict[str, Report], layers: bool = True) -> None:
         print(
             f"{_NAMES[name]}, same layers and data-flow: {ratio:.2f} times the energy of the spiking network"
         )
+        if own.firing_rate:
+            print(f"  the spiking network needs less energy {own.break_even(twin)}")
+        else:
+            print("  no neuron fired: there is no break-even rate")

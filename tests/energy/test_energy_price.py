@@ -182,7 +182,7 @@ def test_spread_of_attention_includes_all_its_counts():
 
 def test_one_trace_serves_many_profiles(tiny):
     totals = {name: price(tiny, name).total_pj for name in list_profiles()}
-    assert len(totals) == 3
+    assert all(total > 0 for total in totals.values())
     assert totals["45nm-int8"] < totals["45nm-fp16"] < totals["45nm-fp32"]
 
 
@@ -205,7 +205,7 @@ def test_operations_without_a_price_are_listed():
         ({"act_bits": 65}, "act_bits"),
         ({"state_bits": 8.0}, "state_bits"),
         ({"padding": "none"}, "padding"),
-        ({"encoding": "csr"}, "encoding"),
+        ({"encoding": "morse"}, "encoding"),
         ({"spike_matmul": "both"}, "spike_matmul"),
         ({"multilevel": "magic"}, "multilevel"),
         ({"unroll_levels": 0}, "unroll_levels"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 import torch
 from torch import nn
 
 from snnkit.energy import estimate, list_profiles, load_profile, price
+from snnkit.energy.profile_file import EVIDENCE
 from snnkit.errors import ProfileError
 
 GOOD = """
@@ -59,9 +62,10 @@ def test_a_profile_of_ones_own(tmp_path, tiny):
 def test_every_shipped_number_has_a_source(name):
     profile = load_profile(name)
     assert profile.id == name
-    for number in (*profile.ops, *profile.memory, *profile.scaling):
+    assert profile.title
+    for number in profile.numbers:
         assert number.source
-        assert number.evidence in ("confirmed", "quoted", "inferred")
+        assert number.evidence in EVIDENCE
 
 
 def test_the_power_laws_meet_the_published_points():
@@ -96,7 +100,7 @@ def test_the_power_laws_meet_the_published_points():
         ("bits = 8\npj", "bits = 8.5\npj", "positive integer"),
         ("access_bits = 32", "access_bits = -4", "positive integer"),
         ("capacity_bytes = 1024", "capacity_bytes = 1e3", "positive integer"),
-        ("zero_skip = true", "zero_skip = 1", "true or false"),
+        ("zero_skip = true", "zero_skip = 1", "True or False"),
         ("zero_skip = true", "magic = true", "unknown key"),
         ("node_nm = 28", "node_nm = 0", "> 0"),
         ("node_nm = 28", "colour = 28", "unknown key"),
@@ -142,3 +146,78 @@ def test_mutated_profiles_raise_nothing_else(tmp_path):
         except ProfileError:
             errors += 1
     assert errors > 100
+
+
+CHIP = """
+id = "chip"
+scope = "system"
+[options]
+unroll_levels = 3
+[options.reuse]
+w = 2.0
+[[event]]
+name = "synop"
+value = 5.0
+unit = "pJ"
+source = "a measurement"
+"""
+NUMBERS = ["nan", "-nan", "inf", "-1", "-1e-9", "true", '"1"', "[]", "{}", "1979-05-27", "[1.0]", "1e301"]
+WHOLES = [*NUMBERS, "0", "0.5", "8.0", str(1 << 63), str(-(1 << 70)), str(10**400)]
+WORDS = ["3", "nan", "true", "[]", "{}", '""', '" "', '"add\\u0000"', '"kWh"', "1979-05-27", '["add"]']
+BROKEN = {  # key -> what no profile may hold there
+    "value": NUMBERS, "pj": NUMBERS, "node_nm": [*NUMBERS, "0"], "bits": WHOLES, "access_bits": WHOLES,
+    "capacity_bytes": WHOLES, "unroll_levels": WHOLES, "zero_skip": ["1", '"yes"', "[]", "nan"],
+    "low": [*NUMBERS, "1e9"], "high": [*NUMBERS, "1e-9"], "name": WORDS, "dtype": WORDS, "unit": WORDS,
+    "id": WORDS[:7], "source": WORDS[:7], "scope": WORDS, "arithmetic": WORDS, "level": WORDS[:7],
+    "w": [*NUMBERS[:-1], "0.5"],
+}  # fmt: skip
+
+
+def malformed(choose):
+    """A TOML file with one to three faults, each of which no profile may have."""
+    lines = choose([GOOD, CHIP]).strip().splitlines()
+    for _ in range(choose([1, 1, 2, 3])):
+        at = choose(range(len(lines)))
+        key, _, _ = lines[at].partition(" = ")
+        fault = choose(["value", "value", "value", "unknown", "twice", "source", "cut", "table", "options"])
+        if fault == "value" and key in BROKEN:
+            lines[at] = f"{key} = {choose(BROKEN[key])}"
+        elif fault == "twice" and " = " in lines[at]:
+            lines.insert(at, lines[at])
+        elif fault == "source":
+            lines = [line for line in lines if not line.startswith("source")]
+        elif fault == "cut":
+            lines[at] = lines[at][: len(lines[at]) // 2] + choose(["=", "[", "\\", "\x07"])
+        elif fault == "table":
+            lines.append(choose(["[op]", "[[options]]", "[mem.x]", "[[event.name]]", "[[[op]]]", "[id]"]))
+        elif fault == "options":
+            lines += ["[[scaling]]", choose(["exponent = 9", "ref_bits = 8", "name = 'mul'", "bits = 8"])]
+        else:
+            lines.insert(at, f"unknown_{choose(range(99))} = {choose(WORDS[:7])}")
+    return "\n".join(lines)
+
+
+def survivors(number, seed, path):
+    """Those out of ``number`` malformed files that were accepted; no error but ProfileError is caught."""
+    choose = random.Random(seed).choice
+    accepted = []
+    for _ in range(number):
+        path.write_text(text := malformed(choose))
+        try:
+            load_profile(path)
+            accepted.append(text)
+        except ProfileError:
+            pass
+    return accepted
+
+
+@pytest.mark.parametrize(("number", "seed"), [(1000, 0), pytest.param(10_000, 1, marks=pytest.mark.slow)])
+def test_malformed_files_give_profile_errors_only(tmp_path, number, seed):
+    assert survivors(number, seed, tmp_path / "m.toml") == []
+
+
+def test_the_files_that_are_broken_for_fuzzing_are_good(tmp_path):
+    for text in (GOOD, CHIP):
+        path = tmp_path / "good.toml"
+        path.write_text(text)
+        assert load_profile(path).numbers

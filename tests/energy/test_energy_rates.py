@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snnkit.energy import from_rates
-from snnkit.errors import ConfigError, FormatError
+from snnkit.errors import ConfigError, FormatError, InputTypeError
 
 
 @pytest.mark.data
@@ -40,6 +40,20 @@ def test_the_rate_is_applied_once(tmp_path):
         from_rates(write(tmp_path, head.replace("\n", ",sop\n") + "layer,conv,18390000,13.66,2510000\n"))
 
 
+def test_rows_may_be_handed_over_as_dicts():
+    rows = [
+        {"row": "layer", "name": "conv", "dense_ops": 18_390_000, "firing_rate_percent": 13.66},
+        {"row": "total", "name": "rest", "macs": 0.14e9, "acs": 0.10e9, "sop": None},
+    ]
+    report = from_rates(rows)
+    assert report.by_layer == pytest.approx({"conv": 2.26088e6, "rest": 0.734e9}, rel=1e-4)
+    for bad in (3, b"rows", {"row": "layer"}, ["row"]):
+        with pytest.raises(InputTypeError):
+            from_rates(bad)
+    with pytest.raises(FormatError, match="expected row, name"):
+        from_rates([{"row": "layer", "name": "x", "colour": 1}])
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -55,6 +69,7 @@ def test_the_rate_is_applied_once(tmp_path):
         ("row,name,dense_ops,firing_rate_percent\nlayer,x,1,101\n", "0 to 100"),
         ("row,name,dense_ops,firing_rate_percent\nlayer,x,1,\n", "firing_rate_percent"),
         ("row,name,dense_ops,firing_rate_percent\npool,x,1,5\n", "expected"),
+        ("row,name,macs,acs\ntotal,x,1,many\n", "acs"),
         ("row,name,q_rate,k_rate,v_rate\nssa,x,.1,.1,.1\n", "heads"),
         ('row,name\nlayer,"x\n', "CSV"),
     ],

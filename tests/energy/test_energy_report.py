@@ -23,7 +23,7 @@ def test_json_round_trip(tmp_path, tiny):
         assert again.by_step == report.by_step
         with pytest.raises(ConfigError, match="no counts"):
             again.counterpart("ann")
-    assert json.loads(path.read_text())["schema"] == "snnkit-energy-1"
+    assert json.loads(path.read_text())["schema"] == "snnkit-energy-2"
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
 

@@ -28,6 +28,7 @@ ROWS = [
     {"epoch": "", "train_loss": "99"},
 ]
 TERMS = {"SNN": {"synaptic": 1500.0, "neuron": 500.0}, "ANN": {"synaptic": 3000.0, "memory": 5000.0}}
+WORDS = {"across": "step", "down": "layer", "label": "share"}
 DRAW = {
     "raster": lambda **kw: plot.raster(torch.eye(4), **kw),
     "membrane": lambda **kw: plot.membrane(torch.rand(6), torch.zeros(6), 1.0, **kw),
@@ -36,6 +37,8 @@ DRAW = {
     "energy_breakdown": lambda **kw: plot.energy_breakdown(TERMS, **kw),
     "energy_comparison": lambda **kw: plot.energy_comparison(TERMS, **kw),
     "energy_over_time": lambda **kw: plot.energy_over_time({"synaptic": [1.0, 2.0]}, **kw),
+    "energy_over_rate": lambda **kw: plot.energy_over_rate([0.0, 1.0], [1.0, 3.0], {"ANN": 2.0}, **kw),
+    "heat_map": lambda **kw: plot.heat_map({"a": [0.1, 0.2]}, ["0", "1"], **WORDS, **kw),
     "training_curves": lambda **kw: plot.training_curves(ROWS, **kw),
 }
 
@@ -79,6 +82,28 @@ def test_energy_over_time_stacks_the_terms():
         plot.energy_over_time({"a": [1.0], "b": [1.0, 2.0]})
 
 
+def test_energy_over_rate_marks_the_crossing():
+    ax = plot.energy_over_rate(
+        [0.0, 0.5, 1.0], [1e3, 2e3, 3e3], {"ANN": 2.5e3, "QANN": 9e3}, marks={"traced": 0.2}
+    )
+    curve, dot, ann, qann, traced = ax.lines
+    assert list(curve.get_ydata()) == [1, 2, 3]
+    assert dot.get_xdata()[0] == pytest.approx(0.75)
+    assert (ann.get_ydata()[0], qann.get_ydata()[0], traced.get_xdata()[0]) == (2.5, 9, 0.2)
+    assert [line.get_label() for line in (ann, qann, traced)] == ["ANN, equal at 0.75", "QANN", "traced: 0.2"]
+    with pytest.raises(ConfigError, match="points of a curve"):
+        plot.energy_over_rate([0.0], [1.0], {"ANN": 1.0})
+
+
+def test_heat_map_writes_the_numbers_into_the_cells():
+    ax = plot.heat_map({"a": [0.5, 2.0], "b": [1.0, 1.0]}, ["x", "y"], **WORDS, even=1.0)
+    assert texts(ax) == ["0.5", "2", "1", "1"]
+    low, high = ax.images[0].get_clim()
+    assert low * high == pytest.approx(1)  # colours diverge from 1
+    with pytest.raises(ConfigError, match="numbers in each row"):
+        plot.heat_map({"a": [1.0]}, ["x", "y"], **WORDS)
+
+
 def test_a_suffix_that_is_no_picture_format_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"suffix.*png"):
         plot.save(plot.raster(torch.eye(4)), tmp_path / "x.xyz")
@@ -107,7 +132,7 @@ def test_draws_into_the_given_axes_or_a_new_figure(name):
 def test_axes_are_labelled_and_nothing_is_cut_off(name):
     ax = DRAW[name]()
     figure = ax.figure
-    assert figure.axes[-1].get_xlabel()
+    assert any(part.get_xlabel() for part in figure.axes)
     figure.canvas.draw()
     inside = figure.get_tightbbox().padded(-0.02)
     assert inside.x0 >= 0
