@@ -4,6 +4,7 @@ Everything is time first. To add a data set, derive from :class:`EventDataset`, 
 ``@DATASETS.register("name")`` and import it here.
 """
 
+from .batch_frames import batch_frames
 from .cache import CacheWarning
 from .collate import Batch, EventBatch, collate, collate_events
 from .dataset import EventDataset
@@ -35,6 +36,7 @@ __all__ = [
     "Events",
     "Framing",
     "Saccades",
+    "batch_frames",
     "collate",
     "collate_events",
     "holdout",
