@@ -6,6 +6,7 @@ Everything is time first. To add a data set, derive from :class:`EventDataset`, 
 
 from .batch_frames import batch_frames
 from .cache import CacheWarning
+from .check import Finding, check_dataset, check_files, event_files
 from .collate import Batch, EventBatch, collate, collate_events
 from .dataset import EventDataset
 from .digits import DigitsEvents
@@ -20,6 +21,8 @@ from .registry import DATASETS
 from .saccades import Saccades
 from .simulator import Camera
 from .split import holdout
+from .statistics import EventStatistics, statistics
+from .transformed import Transformed
 
 __all__ = [
     "DATASETS",
@@ -33,14 +36,21 @@ __all__ = [
     "EventBatch",
     "EventDataset",
     "EventFolder",
+    "EventStatistics",
     "Events",
+    "Finding",
     "Framing",
     "Saccades",
+    "Transformed",
     "batch_frames",
+    "check_dataset",
+    "check_files",
     "collate",
     "collate_events",
+    "event_files",
     "holdout",
     "read_nmnist",
+    "statistics",
     "to_frames",
     "write_nmnist",
 ]
