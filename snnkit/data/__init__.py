@@ -13,8 +13,32 @@ from .folder import EventFolder
 from .frames import Framing, to_frames
 from .limits import LIMITS
 from .nmnist import NMNIST
-from .policy import DroppedEventsWarning
-from .readers import read_nmnist, write_nmnist
+from .policy import DroppedEventsWarning, Policies
+from .readers import (
+    FORMATS,
+    Format,
+    Sound,
+    SpikeFile,
+    identify_format,
+    open_events,
+    read_aedat2,
+    read_aedat3,
+    read_aedat4,
+    read_dat,
+    read_evt2,
+    read_evt3,
+    read_idx,
+    read_nmnist,
+    read_nmnist_1d,
+    read_npy,
+    read_npz,
+    read_shd,
+    read_wav,
+    write_dat,
+    write_evt2,
+    write_nmnist,
+    write_npz,
+)
 from .registry import DATASETS
 from .saccades import Saccades
 from .simulator import Camera
@@ -22,6 +46,7 @@ from .split import holdout
 
 __all__ = [
     "DATASETS",
+    "FORMATS",
     "LIMITS",
     "NMNIST",
     "Batch",
@@ -33,12 +58,33 @@ __all__ = [
     "EventDataset",
     "EventFolder",
     "Events",
+    "Format",
     "Framing",
+    "Policies",
     "Saccades",
+    "Sound",
+    "SpikeFile",
     "collate",
     "collate_events",
     "holdout",
+    "identify_format",
+    "open_events",
+    "read_aedat2",
+    "read_aedat3",
+    "read_aedat4",
+    "read_dat",
+    "read_evt2",
+    "read_evt3",
+    "read_idx",
     "read_nmnist",
+    "read_nmnist_1d",
+    "read_npy",
+    "read_npz",
+    "read_shd",
+    "read_wav",
     "to_frames",
+    "write_dat",
+    "write_evt2",
     "write_nmnist",
+    "write_npz",
 ]
