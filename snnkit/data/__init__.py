@@ -15,8 +15,32 @@ from .folder import EventFolder
 from .frames import Framing, to_frames
 from .limits import LIMITS
 from .nmnist import NMNIST
-from .policy import DroppedEventsWarning
-from .readers import read_nmnist, write_nmnist
+from .policy import DroppedEventsWarning, Policies
+from .readers import (
+    FORMATS,
+    Format,
+    Sound,
+    SpikeFile,
+    identify_format,
+    open_events,
+    read_aedat2,
+    read_aedat3,
+    read_aedat4,
+    read_dat,
+    read_evt2,
+    read_evt3,
+    read_idx,
+    read_nmnist,
+    read_nmnist_1d,
+    read_npy,
+    read_npz,
+    read_shd,
+    read_wav,
+    write_dat,
+    write_evt2,
+    write_nmnist,
+    write_npz,
+)
 from .registry import DATASETS
 from .saccades import Saccades
 from .simulator import Camera
@@ -26,6 +50,7 @@ from .transformed import Transformed
 
 __all__ = [
     "DATASETS",
+    "FORMATS",
     "LIMITS",
     "NMNIST",
     "Batch",
@@ -39,8 +64,12 @@ __all__ = [
     "EventStatistics",
     "Events",
     "Finding",
+    "Format",
     "Framing",
+    "Policies",
     "Saccades",
+    "Sound",
+    "SpikeFile",
     "Transformed",
     "batch_frames",
     "check_dataset",
@@ -49,8 +78,25 @@ __all__ = [
     "collate_events",
     "event_files",
     "holdout",
+    "identify_format",
+    "open_events",
+    "read_aedat2",
+    "read_aedat3",
+    "read_aedat4",
+    "read_dat",
+    "read_evt2",
+    "read_evt3",
+    "read_idx",
     "read_nmnist",
+    "read_nmnist_1d",
+    "read_npy",
+    "read_npz",
+    "read_shd",
+    "read_wav",
     "statistics",
     "to_frames",
+    "write_dat",
+    "write_evt2",
     "write_nmnist",
+    "write_npz",
 ]

@@ -94,9 +94,7 @@ class Framing:
         LIMITS.check("frame_cells", steps * polarities * height * width, "to_frames: T*P*H*W")
         cuts = self._cuts(events, steps, start, length)
         if cuts[-1] < len(events):
-            report(
-                "to_frames", f"drop_last: {len(events) - cuts[-1]} of {len(events)} events dropped.", depth=2
-            )
+            report("to_frames", f"drop_last: {len(events) - cuts[-1]} of {len(events)} events dropped.")
         frames = torch.empty((steps, channels, height, width), dtype=self.dtype)
         group = max(1, _CELLS_AT_ONCE // (polarities * height * width))
         for k in range(0, steps, group):

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checks import integer
-from ..data import Events, to_frames
-from ..errors import InputTypeError
 from ..files import write_atomically
-from .cloud import cloud, event_raster
+from .cloud import cloud, event_raster, need_events
 from .events import colours, frames, levels
 from .style import style
 
@@ -39,8 +37,9 @@ def overview(events: Any, *, title: str = "") -> Axes:
     """
     import matplotlib.pyplot as plt
 
-    if not isinstance(events, Events):
-        raise InputTypeError(f"plot.overview: got {type(events).__name__}, expected snnkit.data.Events.")
+    from ..data import to_frames
+
+    need_events(events, "overview")
     if events.sensor_size[1] == 1:
         ax = event_raster(events)
         ax.figure.suptitle(title, fontsize=10)
@@ -72,8 +71,9 @@ def animate(events: Any, path: str | os.PathLike[str], *, T: int = 40, milliseco
     """
     from PIL import Image
 
-    if not isinstance(events, Events):
-        raise InputTypeError(f"plot.animate: got {type(events).__name__}, expected snnkit.data.Events.")
+    from ..data import to_frames
+
+    need_events(events, "animate")
     integer("plot.animate.T", T, 1, _MAX_FRAMES)
     integer("plot.animate.milliseconds", milliseconds, 20, 60_000)
     integer("plot.animate: rows of the sensor", events.sensor_size[1], 2, hint="Draw plot.event_raster.")
