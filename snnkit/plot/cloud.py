@@ -93,13 +93,15 @@ def _project(t: Any, x: Any, y: Any) -> tuple[Any, Any]:
 
 def _dots(ax: Axes, across: np.ndarray, up: np.ndarray, p: np.ndarray, polarities: int) -> None:
     """One dot per event, the smaller the more there are; pixels even in vector files."""
+    from matplotlib.patches import Patch
+
     size = float(np.clip(6000 / max(len(p), 1), 0.3, 6))
-    inks = ((ON, 1, "ON"), (OFF, 0, "OFF")) if polarities == 2 else ((INK, 0, "events"),)
-    for ink, value, label in inks:
+    inks = ((ON, 1), (OFF, 0)) if polarities == 2 else ((INK, 0),)
+    for ink, value in inks:
         dots: dict[str, Any] = {"s": size, "color": ink, "linewidths": 0, "alpha": 0.6, "rasterized": True}
-        ax.scatter(across[p == value], up[p == value], label=label, **dots)
+        ax.scatter(across[p == value], up[p == value], **dots)
     if polarities == 2:
-        legend(ax, columns=2)
+        legend(ax, [Patch(color=ON), Patch(color=OFF)], ["ON", "OFF"], columns=2)
 
 
 def need_events(events: Any, where: str) -> None:

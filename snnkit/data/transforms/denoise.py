@@ -12,9 +12,9 @@ from ...checks import integer
 from ..events import Events
 from .base import TRANSFORMS, EventTransform, rebuilt
 
-__all__ = ["Denoise"]
+__all__ = ["NEIGHBOURS", "Denoise"]
 
-_NEIGHBOURS = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy)
+NEIGHBOURS = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dx or dy)
 
 
 @TRANSFORMS.register("denoise")
@@ -44,7 +44,7 @@ class Denoise(EventTransform):
         index = np.arange(n)
         places = np.sort((y * width + x) * n + index)  # events of a pixel side by side, in their order
         keep = np.zeros(n, bool)
-        for dx, dy in _NEIGHBOURS:
+        for dx, dy in NEIGHBOURS:
             keep |= self._supported(events.t, places, x + dx, y + dy, width, height)
         return rebuilt(events, keep, "denoise")
 
