@@ -22,6 +22,7 @@ def add_data_commands(commands: Any) -> None:
     show = parts.add_parser("show", help="statistics of one recording, with a PNG and a GIF")
     show.set_defaults(run=_show)
     show.add_argument("file", help="event file, or the name of a data set (snnkit list datasets)")
+    show.add_argument("--root", metavar="FOLDER", help="of the recordings of a data set")
     show.add_argument("--index", type=int, default=0, help="which recording of a data set (default: 0)")
     show.add_argument("--out", metavar="FOLDER", default=".", help="for the pictures (default: here)")
     show.add_argument("--frames", type=int, default=40, help="of the animation (default: 40)")
@@ -63,7 +64,9 @@ def _show(args: argparse.Namespace) -> None:
     from .data import DATASETS, statistics
 
     if args.file in DATASETS:
-        data = _open(args.file, None, args.split)
+        data = _open(args.file, args.root, args.split)
+        if not hasattr(data, "events"):
+            raise ConfigError(f"data show: {args.file!r} holds no recordings of events.")
         events, name = data.events(args.index), f"{args.file}_{args.split}_{args.index}"
     else:
         events, name = _reader(args)(args.file), Path(args.file).stem

@@ -7,14 +7,22 @@ Everything is time first. To add a data set, derive from :class:`EventDataset`, 
 from .batch_frames import batch_frames
 from .cache import CacheWarning
 from .check import Finding, check_dataset, check_files, event_files
+from .cochlea import Cochlea
 from .collate import Batch, EventBatch, collate, collate_events
 from .dataset import EventDataset
 from .digits import DigitsEvents
 from .events import Events
 from .folder import EventFolder
 from .frames import Framing, to_frames
+from .gesture import DVSGesture
+from .hashed_split import hashed_split
+from .heidelberg import SHD, SSC
+from .image_folder import ImageFolder
+from .images import EncodedImages
 from .limits import LIMITS
+from .mnist import MNIST, FashionMNIST
 from .nmnist import NMNIST
+from .object_folders import CIFAR10DVS, NCARS, NCaltech101
 from .policy import DroppedEventsWarning, Policies
 from .readers import (
     FORMATS,
@@ -43,33 +51,48 @@ from .readers import (
 )
 from .registry import DATASETS
 from .saccades import Saccades
+from .shapes import ShapesDataset
 from .simulator import Camera
 from .split import holdout
+from .spoken import SpokenDigits
 from .statistics import EventStatistics, statistics
 from .transformed import Transformed
 
 __all__ = [
+    "CIFAR10DVS",
     "DATASETS",
     "FORMATS",
     "LIMITS",
+    "MNIST",
+    "NCARS",
     "NMNIST",
+    "SHD",
+    "SSC",
     "Batch",
     "CacheWarning",
     "Camera",
+    "Cochlea",
+    "DVSGesture",
     "DigitsEvents",
     "DroppedEventsWarning",
+    "EncodedImages",
     "EventBatch",
     "EventDataset",
     "EventFolder",
     "EventStatistics",
     "Events",
+    "FashionMNIST",
     "Finding",
     "Format",
     "Framing",
+    "ImageFolder",
+    "NCaltech101",
     "Policies",
     "Saccades",
+    "ShapesDataset",
     "Sound",
     "SpikeFile",
+    "SpokenDigits",
     "Transformed",
     "batch_frames",
     "check_dataset",
@@ -77,6 +100,7 @@ __all__ = [
     "collate",
     "collate_events",
     "event_files",
+    "hashed_split",
     "holdout",
     "identify_format",
     "open_events",
