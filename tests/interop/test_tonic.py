@@ -125,7 +125,7 @@ def test_results_of_transforms_are_validated():
         TonicTransform(lambda e: e, sensor_size=(20, 34, 2))(RECORDING)
     with pytest.raises(InputTypeError, match="structured array"):
         TonicTransform(lambda e: e["t"])(RECORDING)
-    with pytest.raises(InputTypeError, match="expected an array of numbers"):
+    with pytest.raises(InputTypeError, match="expected numbers"):
         TonicFrames(lambda e: "no array")(RECORDING)
     with pytest.raises(InputTypeError, match="Events"):
         TonicFrames(len)(np.zeros(3))
