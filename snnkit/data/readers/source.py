@@ -19,6 +19,7 @@ from ..policy import Policies, check_policies
 __all__ = ["Source"]
 
 _BLOCK_BYTES = 2**19  # small enough that what a decoder makes of it stays in the cache of a core
+_MOST_LINES = 10_000
 _TRUNCATED = 'Fetch the file again, or keep its whole records with on_truncated="drop".'
 
 
@@ -140,6 +141,8 @@ class Source:
                     at,
                     "Expected lines that end with \\n.",
                 )
+            if len(lines) == _MOST_LINES:
+                self.fail(f"the header has more than {_MOST_LINES} lines.", at, "This is no event file.")
             lines.append(text.strip())
             at = end + 1
             if lines[-1].lower() == "end" or lines[-1].lower().startswith("end of ascii header"):
