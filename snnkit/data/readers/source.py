@@ -92,7 +92,13 @@ class Source:
         dropped["trailing_bytes"] += self.size - offset
 
     def records(
-        self, start: int, dtype: DTypeLike, dropped: Counter[str], *, one_event_each: bool = False
+        self,
+        start: int,
+        dtype: DTypeLike,
+        dropped: Counter[str],
+        *,
+        one_event_each: bool = False,
+        most_events: int = 1,
     ) -> Iterator[tuple[int, NDArray]]:
         """All records of ``dtype`` from byte ``start`` on, in blocks, each with its offset.
 
@@ -101,6 +107,7 @@ class Source:
             dtype: of one record.
             dropped: counts trailing bytes, if the policy drops them.
             one_event_each: hold the number of records against ``LIMITS.events`` ahead of reading.
+            most_events: that one record can make; blocks are the shorter for it.
         """
         record = np.dtype(dtype)
         count, rest = divmod(self.size - start, record.itemsize)
@@ -113,7 +120,7 @@ class Source:
                 self.size - rest,
                 dropped,
             )
-        each = max(1, _BLOCK_BYTES // record.itemsize)
+        each = max(1, _BLOCK_BYTES // (record.itemsize * most_events))
         for first in range(0, count, each):
             offset, n = start + first * record.itemsize, min(each, count - first)
             yield offset, np.frombuffer(self.read(offset, n * record.itemsize), record)

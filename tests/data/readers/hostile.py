@@ -171,7 +171,8 @@ def crafted(name: str) -> Iterator[tuple[str, bytes]]:
         for head in (b"\0\0\7\1", b"\0\1\10\1", b"\0\0\10\0", b"\0\0\10\377"):
             yield f"begins with {head!r}", pack(head + bytes(2000))
         if name == "idx.gz":
-            zeros = bytes([0, 0, 8, 1]) + struct.pack(">I", 2**28) + bytes(2**28)
+            n = 2**26 + 2**10
+            zeros = bytes([0, 0, 8, 1]) + struct.pack(">I", n) + bytes(n)
             yield "bomb", gzip.compress(zeros, 9)
             good = bytearray(good_file(name))
             good[-6] ^= 1
