@@ -21,6 +21,7 @@ TITLES = {
     "streaming": "Three layers Linear(n, n) + LIF, one step, batch 1, 1 thread; ours: `snnkit.StepEngine`",
     "event_linear": "Linear layers on spikes: the dense product against gathered weights, 1 thread",
     "one_step": "One frame (T = 1), Linear - neuron - Linear: test accuracy, mean of three seeds",
+    "readers": "Event files to arrays, 1 thread; ours checks every event, the peers none",
     "imports": "Import on top of torch, and the first call of a neuron, in seconds",
 }
 FACTS = {"means": "Geometric means against spikingjelly", "memory_mb": "Peak memory in MB"}

@@ -90,8 +90,8 @@ def read_aedat2(
 
 
 def _facts(text: str) -> dict[str, Any]:
-    chip = re.search(r"^AEChip:\s*(\S{1,200})", text, re.M)
-    time = re.search(r"currentTimeMillis\(\)\s+(\d{1,18})", text)
+    chip = re.search(r"^AEChip:[ \t]*(\S{1,200})", text, re.M)
+    time = re.search(r"currentTimeMillis\(\)[ \t]+(\d{1,18})", text)
     return {"chip": chip and chip[1], "start_time_ms": time and int(time[1])}
 
 

@@ -16,14 +16,16 @@ Source: the AEDAT 3.1 specification of iniVation.
 from __future__ import annotations
 
 import os
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import numpy as np
 
 from ..events import Events
+from ..limits import LIMITS
 from ..policy import Policies
 from .formats import FORMATS, Format
 from .recording import Block, assemble
@@ -32,15 +34,20 @@ from .source import Source
 __all__ = ["read_aedat3"]
 
 _MAGIC, _END = b"#!AER-DAT3.1", b"#!END-HEADER\r\n"
-_PACKET = np.dtype(
-    [
-        ("type", "<u2"),
-        ("source", "<u2"),
-        *((name, "<u4") for name in ("size", "time_offset", "overflow", "capacity", "number", "valid")),
-    ]
-)
+_PACKET = struct.Struct("<HHIIIIII")
 _POLARITY = 1
 _BLOCK = 2**16  # events
+
+
+class _Packet(NamedTuple):
+    type: int
+    source: int
+    size: int
+    time_offset: int
+    overflow: int
+    capacity: int
+    number: int
+    valid: int
 
 
 def read_aedat3(
@@ -63,7 +70,7 @@ def read_aedat3(
             sensor, unsorted. LimitError, ConfigError, InputTypeError: as :func:`read_nmnist`.
     """
     with Source(path, "read_aedat3", **policies) as source:
-        head = source.read(0, min(source.size, 2**20))
+        head = source.read(0, min(source.size, LIMITS.header_bytes))
         if not head.startswith(_MAGIC):
             source.fail(
                 f"expected a file that begins with {_MAGIC!r}, got {head[: len(_MAGIC)]!r}.",
@@ -79,22 +86,22 @@ def read_aedat3(
 def _decode(source: Source, at: int, dropped: Counter[str]) -> Iterator[Block]:
     while at < source.size:
         rest = source.size - at
-        if rest < _PACKET.itemsize:
-            reason = f"the last packet header has {rest} of {_PACKET.itemsize} bytes."
+        if rest < _PACKET.size:
+            reason = f"the last packet header has {rest} of {_PACKET.size} bytes."
             source.truncated(reason, at, dropped)
             return
-        packet = np.frombuffer(source.read(at, _PACKET.itemsize), _PACKET)[0]
-        size, number = int(packet["size"]), int(packet["number"])
+        packet = _Packet(*_PACKET.unpack(source.read(at, _PACKET.size)))
+        size, number = packet.size, packet.number
         _check(source, at, packet)
-        body, rest = at + _PACKET.itemsize, rest - _PACKET.itemsize
+        body, rest = at + _PACKET.size, rest - _PACKET.size
         whole = number
         if number * size > rest:
             source.truncated(
                 f"the packet tells {number} events of {size} bytes, but {rest} bytes are left.", at, dropped
             )
             whole = rest // size
-            dropped["trailing_bytes"] -= _PACKET.itemsize + whole * size
-        if packet["type"] == _POLARITY:
+            dropped["trailing_bytes"] -= _PACKET.size + whole * size
+        if packet.type == _POLARITY:
             for first in range(0, whole, _BLOCK):
                 yield _events(source, body + 8 * first, min(_BLOCK, whole - first), packet, dropped)
         else:
@@ -104,28 +111,24 @@ def _decode(source: Source, at: int, dropped: Counter[str]) -> Iterator[Block]:
         at = body + number * size
 
 
-def _check(source: Source, at: int, packet: np.void) -> None:
+def _check(source: Source, at: int, packet: _Packet) -> None:
     """Raise FormatError for a packet header that contradicts itself."""
-    number, valid, capacity = (int(packet[name]) for name in ("number", "valid", "capacity"))
-    if not valid <= number <= capacity:
-        source.fail(
-            f"expected valid <= number <= capacity of a packet, got {valid}, {number}, {capacity}.", at
-        )
-    size, time_offset = int(packet["size"]), int(packet["time_offset"])
-    if packet["type"] == _POLARITY and (size, time_offset) != (8, 4):
-        source.fail(
-            f"expected polarity events of 8 bytes with the time at 4, got {size} and {time_offset}.", at
-        )
-    if size == 0 and number:
-        source.fail(f"the packet tells {number} events of 0 bytes.", at)
+    if not packet.valid <= packet.number <= packet.capacity:
+        found = f"{packet.valid}, {packet.number}, {packet.capacity}"
+        source.fail(f"expected valid <= number <= capacity of a packet, got {found}.", at)
+    if packet.type == _POLARITY and (packet.size, packet.time_offset) != (8, 4):
+        found = f"{packet.size} and {packet.time_offset}"
+        source.fail(f"expected polarity events of 8 bytes with the time at 4, got {found}.", at)
+    if packet.size == 0 and packet.number:
+        source.fail(f"the packet tells {packet.number} events of 0 bytes.", at)
 
 
-def _events(source: Source, offset: int, n: int, packet: np.void, dropped: Counter[str]) -> Block:
+def _events(source: Source, offset: int, n: int, packet: _Packet, dropped: Counter[str]) -> Block:
     records = np.frombuffer(source.read(offset, 8 * n), "<u4").reshape(n, 2)
     valid = np.flatnonzero(records[:, 0] & 1)
     dropped["invalid"] += n - valid.size
     word, t = records[valid, 0], records[valid, 1].astype(np.int32).astype(np.int64)
-    t += int(packet["overflow"]) << 31
+    t += packet.overflow << 31
     x, y = (word >> 17).astype(np.uint16), (word >> 2 & 0x7FFF).astype(np.uint16)
     return (t, x, y, (word >> 1).astype(np.uint8) & 1), offset + 8 * valid
 

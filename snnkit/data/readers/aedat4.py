@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Unpack
 
-import numpy as np
-
 from ...errors import MissingDependencyError
 from ..events import Events
 from ..policy import Policies
@@ -70,8 +68,7 @@ def _decode(source: Source, stream: int, dropped: Counter[str]) -> Iterator[Bloc
     while (packet := _guarded(source, next, packets, None)) is not None:
         if packet["stream_id"] == stream and "events" in packet:
             found = packet["events"]
-            offsets = np.full(found.size, 0)  # the decoder does not tell where a packet stands
-            yield (found["t"], found["x"], found["y"], found["on"]), offsets
+            yield (found["t"], found["x"], found["y"], found["on"]), None
 
 
 def _guarded(source: Source, call: Any, *arguments: Any) -> Any:

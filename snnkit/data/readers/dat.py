@@ -24,7 +24,7 @@ from .formats import FORMATS, Format
 from .prophesee import read_header, version_of
 from .recording import Block, Clock, assemble
 from .source import Source
-from .writing import as_events, as_times
+from .writing import fitting_events, fitting_times
 
 __all__ = ["read_dat", "write_dat"]
 
@@ -72,8 +72,8 @@ def write_dat(path: str | os.PathLike[str], events: Events) -> None:
         ConfigError: a time outside of 32 bit, or a sensor of more than 16384 columns or rows.
         InputTypeError: not Events. OSError: the file cannot be written; an older one is untouched.
     """
-    events = as_events("write_dat", events, 2**14, "14 bit each")
-    t = as_times("write_dat", events, 2**32 - 1, "32 bit")
+    events = fitting_events("write_dat", events, 2**14, "14 bit each")
+    t = fitting_times("write_dat", events, 2**32 - 1, "32 bit")
     width, height, _ = events.sensor_size
     header = (
         f"% Data file containing CD events.\n% Version 2\n% Height {height}\n% Width {width}\n".encode()

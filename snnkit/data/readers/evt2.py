@@ -26,7 +26,7 @@ from .formats import FORMATS, Format
 from .prophesee import expect, only_defined, read_header, sensor_of, version_of
 from .recording import Block, Clock, assemble, hold
 from .source import Source
-from .writing import as_events, as_times
+from .writing import fitting_events, fitting_times
 
 __all__ = ["read_evt2", "write_evt2"]
 
@@ -69,8 +69,8 @@ def write_evt2(path: str | os.PathLike[str], events: Events) -> None:
         ConfigError: a time outside of 34 bit, or a sensor of more than 2048 columns or rows.
         InputTypeError: not Events. OSError: the file cannot be written; an older one is untouched.
     """
-    events = as_events("write_evt2", events, 2**11, "11 bit each")
-    t = as_times("write_evt2", events, 2**34 - 1, "34 bit")
+    events = fitting_events("write_evt2", events, 2**11, "11 bit each")
+    t = fitting_times("write_evt2", events, 2**34 - 1, "34 bit")
     width, height, _ = events.sensor_size
     header = f"% evt 2.0\n% format EVT2;height={height};width={width}\n% geometry {width}x{height}\n% end\n"
     high = t >> 6

@@ -76,7 +76,7 @@ def read_evt3(
 def _decode(source: Source, start: int, dropped: Counter[str]) -> Iterator[Block]:
     """Blocks of events: every state is a column that holds its value until the next word that sets it."""
     time, row, vector = _Time(), -1, _Vector()
-    for offset, words in source.records(start, "<u2", dropped):
+    for offset, words in source.records(start, "<u2", dropped, most_events=12):
         kind = (words >> 12).astype(np.uint8)
         only_defined(source, words, kind, _DEFINED, offset, dropped)
         times = time(words, kind)
@@ -152,7 +152,7 @@ class _Vector:
 def _set_bits(masks: NDArray[np.uint16]) -> tuple[NDArray, NDArray]:
     """Numbers of the masks and of the bits that are set, in order."""
     bits = np.unpackbits(masks.astype("<u2").view(np.uint8), bitorder="little")
-    found = np.flatnonzero(bits)
+    found = np.flatnonzero(bits.view(bool))
     return found >> 4, found & 15
 
 

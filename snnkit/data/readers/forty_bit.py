@@ -31,7 +31,7 @@ from ..policy import Policies
 from .formats import FORMATS, Format
 from .recording import Block, assemble
 from .source import Source
-from .writing import as_events, as_times
+from .writing import fitting_events, fitting_times
 
 __all__ = ["read_nmnist", "read_nmnist_1d", "write_nmnist"]
 
@@ -115,8 +115,8 @@ def write_nmnist(path: str | os.PathLike[str], events: Events) -> None:
         ConfigError: a time outside of 0..8 388 607 µs, or a sensor of more than 256 columns or rows.
         InputTypeError: not Events. OSError: the file cannot be written; an older one is untouched.
     """
-    events = as_events("write_nmnist", events, 256, "a byte each")
-    t = as_times("write_nmnist", events, _MAX_T, "23 bit")
+    events = fitting_events("write_nmnist", events, 256, "a byte each")
+    t = fitting_times("write_nmnist", events, _MAX_T, "23 bit")
     parts = (events.x, events.y, events.p.astype(np.int64) << 7 | t >> 16, t >> 8 & 255, t & 255)
     records = np.empty(len(events), _RECORD)
     for i, part in enumerate(parts):

@@ -24,7 +24,7 @@ from ..limits import LIMITS
 from ..policy import Policies, report, sift
 from .formats import FORMATS, Format
 from .source import Source
-from .writing import as_events
+from .writing import fitting_events
 
 __all__ = ["read_npy", "read_npz", "write_npz"]
 
@@ -62,7 +62,7 @@ def read_npz(
         columns = {name: found[name] for name in _COLUMNS if name in found}
         span = tuple(found["t_span"].tolist()) if "t_span" in found else None
         given = tuple(found["sensor_size"].tolist()) if "sensor_size" in found else None
-        return _events(source, columns, sensor_size, given, span)
+        return _events(source, columns, sensor_size, given, span, {})
 
 
 def read_npy(
@@ -87,7 +87,7 @@ def read_npy(
             source.fail(f"expected a structured array [N], got shape {shape} of {dtype}.", 0)
         LIMITS.check("events", shape[0], f"{source.where}: events")
         wanted, left = shape[0] * dtype.itemsize, source.size - start
-        count = shape[0]
+        count, missing = shape[0], {}
         if wanted != left:
             if source.policies.get("on_truncated", "error") == "error" or wanted < left:
                 source.fail(
@@ -96,13 +96,11 @@ def read_npy(
                     'Fetch the file again, or keep its whole records with on_truncated="drop".',
                 )
             count = left // dtype.itemsize
-            report(source.where, f"dropped {left % dtype.itemsize} trailing bytes of an incomplete record.")
+            missing["missing_events"] = shape[0] - count
+            report(source.where, f"{shape[0] - count} of {shape[0]} events are missing.")
         array = np.frombuffer(source.read(start, count * dtype.itemsize), dtype)
         columns = {name: array[name] for name in dtype.names if name in _COLUMNS}
-        events = _events(source, columns, sensor_size, None, None)
-        if wanted > left:
-            events.info["dropped"]["trailing_bytes"] = left % dtype.itemsize
-        return events
+        return _events(source, columns, sensor_size, None, None, missing)
 
 
 def write_npz(path: str | os.PathLike[str], events: Events) -> None:
@@ -111,7 +109,7 @@ def write_npz(path: str | os.PathLike[str], events: Events) -> None:
     Raises:
         InputTypeError: not Events. OSError: the file cannot be written; an older one is untouched.
     """
-    events = as_events("write_npz", events, 2**16, "16 bit each")
+    events = fitting_events("write_npz", events, 2**16, "16 bit each")
     arrays: dict[str, Any] = {name: getattr(events, name) for name in _COLUMNS}
     arrays |= {name: np.array(getattr(events, name), np.int64) for name in _FACTS}
     buffer = io.BytesIO()
@@ -125,6 +123,7 @@ def _events(
     given: tuple[int, int, int] | None,
     stored: tuple[int, int, int] | None,
     span: tuple[int, int] | None,
+    missing: dict[str, int],
 ) -> Events:
     """Columns of any integer type as a recording; every objection is one to the file."""
     if not {"t", "x", "p"} <= set(columns):
@@ -147,7 +146,7 @@ def _events(
             where=source.where,
             fail=fail,
         )
-        return Events(*found, size, span, {"dropped": dropped})
+        return Events(*found, size, span, {"dropped": missing | dropped})
     except (FormatError, LimitError):
         raise
     except SnnkitError as error:

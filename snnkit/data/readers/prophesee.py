@@ -47,16 +47,16 @@ def read_header(source: Source) -> Header:
     lines, end = source.header(b"%")
     text = "\n".join(lines)
     size = None
-    if found := re.search(r"^geometry\s+(\d{1,9})x(\d{1,9})\s*$", text, re.M | re.I):
+    if found := re.search(r"^geometry[ \t]+(\d{1,9})x(\d{1,9})$", text, re.M | re.I):
         size = int(found[1]), int(found[2])
     else:
         sides = [
-            re.search(rf"(?:^|;)\s*{side}\s*[=\s]\s*(\d{{1,9}})\s*(?:;|$)", text, re.M | re.I)
+            re.search(rf"(?:^|[ ;]){side}[= \t]+(\d{{1,9}})(?:;|$)", text, re.M | re.I)
             for side in ("width", "height")
         ]
         if sides[0] and sides[1]:
             size = int(sides[0][1]), int(sides[1][1])
-        elif found := re.search(r"^plugin_name\s+\S*_(gen\d+)", text, re.M | re.I):
+        elif found := re.search(r"^plugin_name[ \t]\S{0,200}_(gen\d{1,3})", text, re.M | re.I):
             size = _SENSORS.get(found[1].lower())
     if size and not (0 < size[0] <= _SIDE and 0 < size[1] <= _SIDE):
         source.fail(f"the header tells a sensor of {size[0]}x{size[1]} pixels, at most {_SIDE} a side.", 0)
@@ -65,9 +65,9 @@ def read_header(source: Source) -> Header:
 
 def version_of(text: str) -> str:
     """ "EVT2", "EVT3", "EVT21" or "" in the text of a header."""
-    if found := re.search(r"^%?\s*evt\s+(\d)\.(\d)\s*$", text, re.M | re.I):
+    if found := re.search(r"^(?:%[ \t]*)?evt[ \t]+(\d)\.(\d)[ \t\r]*$", text, re.M | re.I):
         return f"EVT{found[1]}{found[2].strip('0')}"
-    found = re.search(r"^%?\s*format\s+(\w{1,20})", text, re.M | re.I)
+    found = re.search(r"^(?:%[ \t]*)?format[ \t]+(\w{1,20})", text, re.M | re.I)
     return found[1].upper() if found else ""
 
 

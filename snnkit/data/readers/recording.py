@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +17,7 @@ from .source import Source
 
 __all__ = ["Block", "Clock", "Decoder", "assemble", "hold"]
 
-Block = tuple[Columns, NDArray]  # columns t, x, y, p, and for each event the byte at which it stands
+Block = tuple[Columns, NDArray | None]  # t, x, y, p; the byte at which each event stands, if that is known
 Decoder = Callable[[Counter[str]], Iterator[Block]]  # counts what it drops
 
 _STORED = (np.int64, np.uint16, np.uint16, np.uint8)
@@ -92,14 +91,13 @@ def _joined(source: Source, blocks: Iterator[Columns]) -> Columns:
     return joined[0], joined[1], joined[2], joined[3]
 
 
-def _place(decode: Decoder, index: int) -> int:
+def _place(decode: Decoder, index: int) -> int | None:
     """Byte at which event ``index`` stands in the file."""
-    offsets = chain.from_iterable([o] for _, o in decode(Counter()))
-    for block in offsets:
-        if index < block.size:
-            return int(block[index])
-        index -= block.size
-    raise IndexError(index)
+    for columns, offsets in decode(Counter()):
+        if index < columns[0].size:
+            return None if offsets is None else int(offsets[index])
+        index -= columns[0].size
+    return None
 
 
 class Clock:

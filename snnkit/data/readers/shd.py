@@ -166,10 +166,7 @@ class SpikeFile:
     def _open(self) -> Any:
         """The file, opened by this process."""
         if self._file is None or self._process != os.getpid():
-            try:
-                import h5py
-            except ImportError as error:
-                raise MissingDependencyError("h5py", extra="hdf5", purpose="SHD and SSC files") from error
+            h5py = _h5py()
             with Source(self.path, "SpikeFile", **self._policies) as source:
                 if source.read(0, min(source.size, len(_MAGIC))) != _MAGIC:
                     source.fail("expected an HDF5 file, which begins with \\x89HDF.", 0)
@@ -178,9 +175,7 @@ class SpikeFile:
 
     def _set(self, name: str) -> Any:
         """A data set that lies in this file, found without following a link."""
-        import h5py
-
-        node = self._open()
+        h5py, node = _h5py(), self._open()
         for part in name.split("/"):
             link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
             if not isinstance(link, h5py.HardLink):
@@ -213,6 +208,14 @@ class SpikeFile:
 
     def _fail(self, reason: str, hint: str = "", cause: BaseException | None = None) -> NoReturn:
         raise FormatError(self.path, reason, hint=hint) from cause
+
+
+def _h5py() -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingDependencyError("h5py", extra="hdf5", purpose="reading SHD and SSC") from error
+    return h5py
 
 
 FORMATS.register("hdf5")(Format("SHD/SSC HDF5", read_shd, lambda head: head.startswith(_MAGIC)))

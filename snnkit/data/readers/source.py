@@ -19,6 +19,7 @@ from ..policy import Policies, check_policies
 __all__ = ["Source"]
 
 _BLOCK_BYTES = 2**19  # small enough that what a decoder makes of it stays in the cache of a core
+_MOST_LINES = 10_000
 _TRUNCATED = 'Fetch the file again, or keep its whole records with on_truncated="drop".'
 
 
@@ -91,7 +92,13 @@ class Source:
         dropped["trailing_bytes"] += self.size - offset
 
     def records(
-        self, start: int, dtype: DTypeLike, dropped: Counter[str], *, one_event_each: bool = False
+        self,
+        start: int,
+        dtype: DTypeLike,
+        dropped: Counter[str],
+        *,
+        one_event_each: bool = False,
+        most_events: int = 1,
     ) -> Iterator[tuple[int, NDArray]]:
         """All records of ``dtype`` from byte ``start`` on, in blocks, each with its offset.
 
@@ -100,6 +107,7 @@ class Source:
             dtype: of one record.
             dropped: counts trailing bytes, if the policy drops them.
             one_event_each: hold the number of records against ``LIMITS.events`` ahead of reading.
+            most_events: that one record can make; blocks are the shorter for it.
         """
         record = np.dtype(dtype)
         count, rest = divmod(self.size - start, record.itemsize)
@@ -112,7 +120,7 @@ class Source:
                 self.size - rest,
                 dropped,
             )
-        each = max(1, _BLOCK_BYTES // record.itemsize)
+        each = max(1, _BLOCK_BYTES // (record.itemsize * most_events))
         for first in range(0, count, each):
             offset, n = start + first * record.itemsize, min(each, count - first)
             yield offset, np.frombuffer(self.read(offset, n * record.itemsize), record)
@@ -140,6 +148,8 @@ class Source:
                     at,
                     "Expected lines that end with \\n.",
                 )
+            if len(lines) == _MOST_LINES:
+                self.fail(f"the header has more than {_MOST_LINES} lines.", at, "This is no event file.")
             lines.append(text.strip())
             at = end + 1
             if lines[-1].lower() == "end" or lines[-1].lower().startswith("end of ascii header"):

@@ -61,11 +61,8 @@ def read_wav(
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
             source.fail(f"expected a file that begins with RIFF....WAVE, got {head!r}.", 0)
         chunks = _chunks(source)
-        for name in ("fmt ", "data"):
-            if name not in chunks:
-                source.fail(f"it has no chunk {name!r}; found {quote(sorted(chunks))}.", 12)
-        found = _check_format(source, *chunks["fmt "], rate)
-        start, size = chunks["data"]
+        found = _check_format(source, *_chunk(source, chunks, "fmt "), rate)
+        start, size = _chunk(source, chunks, "data")
         dropped: Counter[str] = Counter()
         if start + size > source.size:
             reason = f"the chunk 'data' tells {size} bytes, but {source.size - start} are left."
@@ -90,6 +87,12 @@ def _chunks(source: Source) -> dict[str, tuple[int, int]]:
         chunks.setdefault(head[:4].decode("latin1"), (at + 8, size))
         at += 8 + size + size % 2
     return chunks
+
+
+def _chunk(source: Source, chunks: dict[str, tuple[int, int]], name: str) -> tuple[int, int]:
+    if name not in chunks:
+        source.fail(f"it has no chunk {name!r}; found {quote(sorted(chunks))}.", 12)
+    return chunks[name]
 
 
 def _check_format(source: Source, start: int, size: int, rate: int | None) -> int:

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from ...errors import InputTypeError, require
 from ..events import Events
 
-__all__ = ["as_events", "as_times"]
+__all__ = ["fitting_events", "fitting_times"]
 
 
-def as_events(writer: str, events: Events, side: int, why: str) -> Events:
+def fitting_events(writer: str, events: Events, side: int, why: str) -> Events:
     """``events``, if they are some on a sensor of at most ``side`` columns and rows.
 
     Raises:
@@ -23,7 +23,7 @@ def as_events(writer: str, events: Events, side: int, why: str) -> Events:
     return events
 
 
-def as_times(writer: str, events: Events, last: int, why: str) -> NDArray:
+def fitting_times(writer: str, events: Events, last: int, why: str) -> NDArray:
     """The times, if all are in 0..last. Raises ConfigError."""
     if len(events):
         span = int(events.t[0]), int(events.t[-1])
