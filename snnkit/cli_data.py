@@ -65,8 +65,10 @@ def _show(args: argparse.Namespace) -> None:
 
     if args.file in DATASETS:
         data = _open(args.file, args.root, args.split)
-        if not hasattr(data, "events"):
-            raise ConfigError(f"data show: {args.file!r} holds no recordings of events.")
+        if not -len(data) <= args.index < len(data):
+            raise ConfigError(
+                f"--index: got {args.index}, expected below {len(data)}, the number of recordings."
+            )
         events, name = data.events(args.index), f"{args.file}_{args.split}_{args.index}"
     else:
         events, name = _reader(args)(args.file), Path(args.file).stem
@@ -163,9 +165,12 @@ def _open(name: str, root: str | None, split: str) -> Any:
 
     factory = DATASETS.get(name)
     try:
-        return factory(split=split, **({"root": root} if root else {}))
+        data = factory(split=split, **({"root": root} if root else {}))
     except TypeError as error:
         raise ConfigError(f"data set {name!r}: {error}. Give its folder.") from error
+    if not hasattr(data, "events"):
+        raise ConfigError(f"data set {name!r} holds no recordings of events.")
+    return data
 
 
 def _reader(args: argparse.Namespace) -> Any:

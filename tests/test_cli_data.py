@@ -96,6 +96,9 @@ def test_bench_prints_a_rate(
         (["check", "."], "no recordings"),
         (["bench", "digts"], "did you mean 'digits'"),
         (["bench", "nmnist"], "Give its folder"),
+        (["show", "shapes"], "no recordings of events"),
+        (["check", ".", "--dataset", "shapes"], "Give its folder"),
+        (["show", "digits", "--index", "1437"], "below 1437"),
     ],
 )
 def test_refusals_have_status_2(
@@ -103,6 +106,7 @@ def test_refusals_have_status_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SNNKIT_CACHE", str(tmp_path / "cache"))
     assert main(["data", *argv]) == 2
     error = capsys.readouterr().err
     assert message in error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,8 @@ class Transformed(Dataset[tuple[Any, int]]):
 
     The steps ahead of the first random one always give the same result. With ``cache_dir`` it is kept on
     disk, under a key of the content of the recording, these steps with their arguments and versions, and
-    the version of snnkit. Entries are checksummed and written atomically; any number of processes may
-    share a folder.
+    the version of snnkit; the first step that is no dataclass, and so cannot tell its arguments, ends them
+    too. Entries are checksummed and written atomically; any number of processes may share a folder.
 
     Args:
         data: where recordings and labels come from.
@@ -75,13 +76,15 @@ class Transformed(Dataset[tuple[Any, int]]):
                     "one representation at the end, as Framing(T=8)."
                 )
         self.seed = integer("Transformed.seed", seed, 0, 2**63 - 1)
-        fixed = next((i for i, step in enumerate(self.steps) if _random(step)), len(self.steps))
+        fixed = next((i for i, step in enumerate(self.steps) if not _keepable(step)), len(self.steps))
         self._fixed, self._rest = self.steps[:fixed], self.steps[fixed:]
         self._folder = None if cache_dir is None else cache_folder(cache_dir or None) / "samples"
         self._recipe = {
             "layout": _LAYOUT,
             "snnkit": __version__,
-            "steps": [f"{step!r} {getattr(step, 'version', 1)}" for step in self._fixed],
+            "steps": [
+                f"{type(step).__module__} {step!r} {getattr(step, 'version', 1)}" for step in self._fixed
+            ],
         }
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that live on
         self.labels, self.num_classes = data.labels, data.num_classes
@@ -117,6 +120,11 @@ class Transformed(Dataset[tuple[Any, int]]):
 
 def _random(step: Step) -> bool:
     return bool(getattr(step, "random", False))
+
+
+def _keepable(step: Step) -> bool:
+    """Always the same, and told apart by its printed form: an address in memory tells nothing."""
+    return not _random(step) and is_dataclass(step) and " at 0x" not in repr(step)
 
 
 def _run(

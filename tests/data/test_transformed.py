@@ -140,6 +140,16 @@ def test_whatever_changes_makes_a_new_entry(folder, tmp_path, monkeypatch):
     assert number() == 7
 
 
+def test_steps_that_cannot_tell_their_arguments_are_not_kept(folder, tmp_path):
+    """A function prints its address, which another function may have tomorrow."""
+    for scale in (1.0, 2.0):
+        seen = Transformed(
+            folder, [Denoise(50_000), lambda e, k=scale: k * torch.ones(len(e))], cache_dir=tmp_path / "cache"
+        )
+        assert (seen[0][0] == scale).all()
+    assert len(entries(tmp_path / "cache")) == 1  # Denoise alone
+
+
 def test_a_reader_without_a_name_is_known_by_its_events(folder, tmp_path):
     plain = EventFolder(folder.path, reader=lambda p: read_nmnist(p, duration_us=315_000), sensor_size=SENSOR)
     assert plain.fingerprint(0) != folder.fingerprint(0)

@@ -44,6 +44,7 @@ Layout = Literal["dvs128", "dvs128_raw", "davis"]
 _MAGIC = b"#!AER-DAT2.0"
 _RECORD = np.dtype((">u4", 2))
 _LAYOUTS = ("dvs128", "dvs128_raw", "davis")
+_DVS128 = (128, 128, 2)
 _DAVIS = {"240": (240, 180, 2), "346": (346, 260, 2)}
 
 
@@ -85,8 +86,10 @@ def read_aedat2(
             sensor_size = next((size for name, size in _DAVIS.items() if name in chip), None)
             if sensor_size is None:
                 source.fail("the header does not tell which DAVIS camera it is.", 0, "Give sensor_size.")
+        elif sensor_size is None:
+            sensor_size = _DVS128
         decode = partial(_decode, source, start, layout)
-        return assemble(source, decode, sensor_size or (128, 128, 2), info=info)
+        return assemble(source, decode, sensor_size, info=info)
 
 
 def _facts(text: str) -> dict[str, Any]:

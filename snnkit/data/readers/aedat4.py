@@ -50,9 +50,10 @@ def read_aedat4(
         chosen = events[0] if stream is None and events else stream
         if chosen is None or chosen not in events:
             source.fail(f"no event stream {chosen}; the file has {events or 'none'}.", 0)
-        size = (streams[chosen]["width"], streams[chosen]["height"], 2)
+        if sensor_size is None:
+            sensor_size = (streams[chosen]["width"], streams[chosen]["height"], 2)
         decode = partial(_decode, source, chosen)
-        return assemble(source, decode, sensor_size or size, info={"stream": chosen})
+        return assemble(source, decode, sensor_size, info={"stream": chosen})
 
 
 def _decoder(source: Source) -> Any:

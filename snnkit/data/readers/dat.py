@@ -61,7 +61,7 @@ def read_dat(
         kind, size = source.read(header.end, 2)
         if kind not in _TYPES or size != 8:
             source.fail(f"expected events of type 0 or 12 and size 8, got {kind} and {size}.", header.end)
-        given = sensor_size or header.sensor_size
+        given = header.sensor_size if sensor_size is None else sensor_size
         return assemble(source, partial(_decode, source, start), given, info=header.info)
 
 

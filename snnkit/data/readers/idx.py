@@ -18,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import quote
-from ..limits import LIMITS
 from .source import Source
 
 __all__ = ["read_idx"]
 
 _TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _AXES = 8
-_ALWAYS_FINE = 2**26  # bytes that may be unpacked whatever the ratio
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -53,16 +51,14 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             sides = np.frombuffer(_exactly(source, stream, 4 * axes, 4), ">u4").tolist()
             dtype, start = np.dtype(_TYPES[kind]), 4 + 4 * axes
             size = prod(sides) * dtype.itemsize
-            if packed and size > _ALWAYS_FINE:
-                what = f"{source.where}: unpacked over packed size"
-                LIMITS.check("decompression_ratio", size // source.size, what)
-            elif not packed and size != source.size - start:
+            if packed:
+                source.check_unpacked(size)
+            elif size != source.size - start:
                 source.fail(
                     f"the header tells {sides} numbers of {dtype.itemsize} bytes, together {size} bytes; "
                     f"{source.size - start} follow it.",
                     start,
                 )
-            LIMITS.check("file_bytes", size, f"{source.where}: unpacked size")
             data = _exactly(source, stream, size, start)
             if stream.read(1):
                 source.fail(f"more than the {size} bytes follow that the header tells.", start + size)

@@ -31,7 +31,6 @@ __all__ = ["read_npy", "read_npz", "write_npz"]
 _COLUMNS = ("t", "x", "y", "p")
 _FACTS = {"sensor_size": 3, "t_span": 2}
 _MEMBERS = 64  # more than a recording has, few enough to look at
-_ALWAYS_FINE = 2**26  # bytes that may be unpacked whatever the ratio: constant columns pack by 1:1000
 _NPY_MAGIC, _ZIP_MAGIC = b"\x93NUMPY", b"PK\x03\x04"
 
 
@@ -130,7 +129,7 @@ def _events(
         source.fail(f"expected t, x, p and, unless 1-D, y; got {quote(sorted(columns))}.", 0)
     if given is None and stored is None:
         source.fail("the file does not tell the size of the sensor.", 0, "Give sensor_size=(W, H, P).")
-    given = given and as_sensor(given)
+    given = None if given is None else as_sensor(given)
     y = columns.get("y", np.zeros(columns["t"].shape, np.uint16))
 
     def fail(index: int, reason: str, hint: str) -> NoReturn:
@@ -193,10 +192,7 @@ def _check_members(source: Source, members: list[zipfile.ZipInfo]) -> None:
     for m in members:
         if m.flag_bits & 1 or m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             source.fail(f"{quote(m.filename)} is encrypted or packed in another way than numpy does.", 0)
-    size, packed = sum(m.file_size for m in members), max(1, source.size)
-    LIMITS.check("file_bytes", size, f"{source.where}: unpacked size")
-    if size > _ALWAYS_FINE:
-        LIMITS.check("decompression_ratio", size // packed, f"{source.where}: unpacked over packed size")
+    source.check_unpacked(sum(m.file_size for m in members))
 
 
 def _array(source: Source, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray:

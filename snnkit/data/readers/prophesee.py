@@ -86,7 +86,7 @@ def sensor_of(source: Source, header: Header, given: tuple[int, int, int] | None
     Raises:
         FormatError: there is none. ConfigError: larger than 11 bit can address, or no sensor at all.
     """
-    given = given or header.sensor_size
+    given = header.sensor_size if given is None else given
     if given is None:
         hint = "Give it, e.g. sensor_size=(1280, 720, 2)."
         source.fail("the header does not tell the size of the sensor.", 0, hint)

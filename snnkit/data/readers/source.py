@@ -20,6 +20,7 @@ __all__ = ["Source"]
 
 _BLOCK_BYTES = 2**19  # small enough that what a decoder makes of it stays in the cache of a core
 _MOST_LINES = 10_000
+_ALWAYS_FINE = 2**26  # bytes that may be unpacked whatever the ratio: constant columns pack by 1:1000
 _TRUNCATED = 'Fetch the file again, or keep its whole records with on_truncated="drop".'
 
 
@@ -90,6 +91,13 @@ class Source:
         if self.policies.get("on_truncated", "error") == "error":
             self.fail(reason, offset, _TRUNCATED)
         dropped["trailing_bytes"] += self.size - offset
+
+    def check_unpacked(self, size: int) -> None:
+        """Raise LimitError unless the file may be unpacked to ``size`` bytes."""
+        LIMITS.check("file_bytes", size, f"{self.where}: unpacked size")
+        if size > _ALWAYS_FINE:
+            what = f"{self.where}: unpacked over packed size"
+            LIMITS.check("decompression_ratio", size // max(1, self.size), what)
 
     def records(
         self,

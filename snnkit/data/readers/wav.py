@@ -20,7 +20,7 @@ from .source import Source
 
 __all__ = ["Sound", "read_wav"]
 
-_PCM, _EXTENSIBLE = 1, 0xFFFE
+_PCM = 1
 _FORMAT = np.dtype(
     [
         ("encoding", "<u2"),
@@ -104,7 +104,7 @@ def _check_format(source: Source, start: int, size: int, rate: int | None) -> in
     wrong = [
         f"{name} = {found[name]}, expected {value}" for name, value in wanted.items() if found[name] != value
     ]
-    if found["encoding"] not in (_PCM, _EXTENSIBLE):
+    if found["encoding"] != _PCM:
         wrong.append(f"encoding = {found['encoding']}, expected {_PCM} (PCM)")
     if found["rate"] == 0:
         wrong.append("rate = 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import time
 import tracemalloc
 
@@ -33,6 +34,7 @@ def cases(name: str) -> list[tuple[str, bytes]]:
 def test_hostile_files(name, tmp_path):
     path = tmp_path / "hostile"
     refused = longest = 0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = cases(name)
     assert len(found) >= 40
     for what, content in found:
@@ -52,6 +54,8 @@ def test_hostile_files(name, tmp_path):
             assert peak < MEMORY, f"{name}, {what}: {peak} bytes"
             assert seconds < SECONDS, f"{name}, {what}: {seconds} s"
     assert refused > len(found) // 2
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # of C libraries too
+    assert kib * 1024 < MEMORY
     assert longest < 2000
 
 

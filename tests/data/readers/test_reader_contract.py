@@ -138,6 +138,14 @@ def test_unknown_policies(name, policy, file):
             read(name, path, **{policy: value})
 
 
+@every_format
+@pytest.mark.parametrize("size", [(), (34, 34), (0, 4, 2), (4, 4, 3), (4, 4.5, 2), "abc", (2**20, 4, 2)])
+def test_impossible_sensors(name, size, file):
+    needs(name)
+    with pytest.raises(ConfigError, match="sensor_size"):
+        read(name, file(sample(name)[0]), sensor_size=size)
+
+
 @pytest.mark.parametrize("name", sorted(RECORDS))
 def test_truncated_files(name, file):
     content, wanted = sample(name)
