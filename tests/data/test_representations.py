@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 from event_strategies import recordings
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from snnkit.data import LIMITS, Events, Framing, batch_frames, collate_events, to_frames
@@ -41,7 +42,7 @@ def test_voxels_are_the_equation_and_hold_all_polarity(events, steps, span):
         start, end = int(events.t[0]), int(events.t[-1])
     wanted = torch.zeros(steps, 1, height, width, dtype=torch.float64)
     for t, x, y, s in zip(events.t.tolist(), events.x, events.y, sign, strict=True):
-        place = (steps - 1) * (t - start) / (end - start) if end > start else 0
+        place = float(Fraction((steps - 1) * (t - start), end - start)) if end > start else 0
         for b in range(steps):
             wanted[b, 0, y, x] += s * max(0.0, 1 - abs(b - place))
     torch.testing.assert_close(grid, wanted, rtol=0, atol=1e-9)
@@ -86,6 +87,7 @@ def test_surface_by_hand():
     torch.testing.assert_close(surface, wanted)
 
 
+@example(Events([0, 2**45], [0, 0], [0, 1], [0, 0], (1, 2, 1), (0, 2**45 + 1)), 6, "recording")
 @given(recordings(), st.integers(1, 6), st.sampled_from(["recording", "events"]))
 def test_surface_is_the_equation(events, steps, span):
     start, end = events.t_span
@@ -97,7 +99,7 @@ def test_surface_is_the_equation(events, steps, span):
         for t, x, y, p in zip(events.t.tolist(), events.x, events.y, events.p, strict=True):
             bin_ = min((t - start) * steps // (end - start), steps - 1) if end > start else 0
             if bin_ <= k:
-                age = (start - t) + (k + 1) * (end - start) / steps
+                age = start - t + Fraction((k + 1) * (end - start), steps)  # exact: it may be tiny beside t
                 wanted[k, p, y, x] = math.exp(-max(age, 0) / 40)
     torch.testing.assert_close(TimeSurface(steps, 40, span)(events), wanted)
 
