@@ -145,14 +145,16 @@ def test_windows_cover_the_recording():
 # -- a batch at once -------------------------------------------------------------------------------
 
 
-def test_batch_edges_at_the_limit_of_float64():
-    """Neighbouring microseconds of a recording of 2**53 µs fall into the bins of exact arithmetic."""
-    edges = [-(-k * 2**53 // 7) for k in range(1, 7)]
+@pytest.mark.parametrize(("steps", "length"), [(7, 2**53), (26, 2_190_635_903_779_102)])
+def test_batch_edges_at_the_limit_of_float64(steps, length):
+    """The µs on both sides of every edge of a bin: float64 alone puts some into the bin before or behind."""
+    edges = [-(-k * length // steps) for k in range(1, steps)]
     t = sorted(e + d for e in edges for d in (-1, 0))
-    e = Events(t, [0] * 12, [0] * 12, [0] * 12, (1, 2, 1), (0, 2**53))
-    together = batch_frames(collate_events([(e, 0)]), Framing(T=7))
-    assert together.sum((1, 2, 3, 4)).tolist() == [1, 2, 2, 2, 2, 2, 1]
-    assert torch.equal(together[:, 0], to_frames(e, T=7))
+    zeros = [0] * len(t)
+    e = Events(t, zeros, zeros, zeros, (1, 2, 1), (0, length))
+    together = batch_frames(collate_events([(e, 0)]), Framing(T=steps))
+    assert together.sum((1, 2, 3, 4)).tolist() == [1, *[2] * (steps - 2), 1]
+    assert torch.equal(together[:, 0], to_frames(e, T=steps))
 
 
 def test_batch_refusals(random_events, monkeypatch):

@@ -176,6 +176,13 @@ def test_drops_leave_the_share_they_say(random_events):
     assert ways == {(), ("drop_random",), ("drop_time",), ("drop_area",)}
 
 
+def test_what_is_dropped_twice_is_counted_twice(random_events):
+    half = T.DropRandom((0.5, 0.5))
+    out = T.Compose((half, half))(random_events(1000), seeded())
+    assert len(out) + out.info["dropped"]["drop_random"] == 1000
+    assert len(out) == pytest.approx(250, abs=50)
+
+
 def test_time_stays_in_the_recording():
     e = Events([0, 50, 99], [0, 1, 2], [0, 0, 0], [0, 1, 0], (3, 2, 2), (0, 100))
     jittered = T.TimeJitter(1e6)(e, seeded())
