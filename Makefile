@@ -1,5 +1,5 @@
 # Every target sets up what it needs in .venv; python3 >= 3.11 and make are enough.
-#   make demo    make test    make lint    make bench    make docs
+#   make demo    make test    make lint    make bench    make docs    make fuzz
 # TORCH chooses the torch requirement, e.g. make demo TORCH="torch==2.13.0" or TORCH="torch --index-url URL".
 
 PYTHON ?= python3
@@ -12,7 +12,7 @@ PEERS_NEED := loguru scipy tqdm packaging requests h5py
 
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: demo test test-slow test-triton lint bench docs format clean
+.PHONY: demo test test-slow test-triton fuzz lint bench docs format clean
 demo: $(VENV)/.demo
 	$(BIN)/snnkit demo $(if $(RESUME),--resume)
 
@@ -26,6 +26,10 @@ test-slow: $(VENV)/.test
 test-triton: $(VENV)/.triton
 	OMP_NUM_THREADS=1 TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels/test_triton_lif.py
 
+# ten times the mutated files of `make test`
+fuzz: $(VENV)/.test
+	OMP_NUM_THREADS=1 SNNKIT_FUZZ_CASES=1000000 $(BIN)/python -m pytest -n auto -k mutated tests/data/readers
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -36,7 +40,7 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 bench: $(VENV)/.test
-	for name in neurons norm open_neuromorphic streaming event_linear energy_overhead imports; do \
+	for name in neurons norm open_neuromorphic streaming event_linear energy_overhead imports data; do \
 		$(BIN)/python -m benchmarks.$$name || exit 1; done
 	$(BIN)/python -m benchmarks.report
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .cli_data import add_data_commands
 from .errors import ConfigError, SnnkitError, UnknownNameError
 from .registry import closest
 
@@ -18,14 +19,14 @@ KINDS = ("models", "neurons", "surrogates", "readouts", "losses", "datasets", "p
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (0 done, 2 refused with a message)."""
+    """Run one command; returns the exit status (0 done, 1 findings, 2 refused with a message)."""
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
     if rest and args.command != "train":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     args.overrides = rest
     try:
-        args.run(args)
+        return args.run(args) or 0
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stderr.close()
         return 0
@@ -35,7 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"snnkit {args.command}: interrupted", file=sys.stderr)
         return 130
-    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -117,6 +117,8 @@ def build_parser() -> argparse.ArgumentParser:
         default="layers",
         help="what to draw: layers, terms, steps, breakeven, sparsity or sweep (default: layers)",
     )
+
+    add_data_commands(commands)
 
     listing = commands.add_parser("list", help="names of everything registered")
     listing.set_defaults(run=_list)

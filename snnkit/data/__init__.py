@@ -4,41 +4,123 @@ Everything is time first. To add a data set, derive from :class:`EventDataset`, 
 ``@DATASETS.register("name")`` and import it here.
 """
 
+from .batch_frames import batch_frames
 from .cache import CacheWarning
+from .check import Finding, check_dataset, check_files, event_files
+from .cochlea import Cochlea
 from .collate import Batch, EventBatch, collate, collate_events
 from .dataset import EventDataset
 from .digits import DigitsEvents
 from .events import Events
 from .folder import EventFolder
 from .frames import Framing, to_frames
+from .gesture import DVSGesture
+from .hashed_split import hashed_split
+from .heidelberg import SHD, SSC
+from .image_folder import ImageFolder
+from .images import EncodedImages
 from .limits import LIMITS
+from .mnist import MNIST, FashionMNIST
 from .nmnist import NMNIST
-from .policy import DroppedEventsWarning
-from .readers import read_nmnist, write_nmnist
+from .object_folders import CIFAR10DVS, NCARS, NCaltech101
+from .policy import DroppedEventsWarning, Policies
+from .readers import (
+    FORMATS,
+    Format,
+    Sound,
+    SpikeFile,
+    identify_format,
+    open_events,
+    read_aedat2,
+    read_aedat3,
+    read_aedat4,
+    read_dat,
+    read_evt2,
+    read_evt3,
+    read_idx,
+    read_nmnist,
+    read_nmnist_1d,
+    read_npy,
+    read_npz,
+    read_shd,
+    read_wav,
+    write_dat,
+    write_evt2,
+    write_nmnist,
+    write_npz,
+)
 from .registry import DATASETS
 from .saccades import Saccades
+from .shapes import ShapesDataset
 from .simulator import Camera
 from .split import holdout
+from .spoken import SpokenDigits
+from .statistics import EventStatistics, statistics
+from .transformed import Transformed
 
 __all__ = [
+    "CIFAR10DVS",
     "DATASETS",
+    "FORMATS",
     "LIMITS",
+    "MNIST",
+    "NCARS",
     "NMNIST",
+    "SHD",
+    "SSC",
     "Batch",
     "CacheWarning",
     "Camera",
+    "Cochlea",
+    "DVSGesture",
     "DigitsEvents",
     "DroppedEventsWarning",
+    "EncodedImages",
     "EventBatch",
     "EventDataset",
     "EventFolder",
+    "EventStatistics",
     "Events",
+    "FashionMNIST",
+    "Finding",
+    "Format",
     "Framing",
+    "ImageFolder",
+    "NCaltech101",
+    "Policies",
     "Saccades",
+    "ShapesDataset",
+    "Sound",
+    "SpikeFile",
+    "SpokenDigits",
+    "Transformed",
+    "batch_frames",
+    "check_dataset",
+    "check_files",
     "collate",
     "collate_events",
+    "event_files",
+    "hashed_split",
     "holdout",
+    "identify_format",
+    "open_events",
+    "read_aedat2",
+    "read_aedat3",
+    "read_aedat4",
+    "read_dat",
+    "read_evt2",
+    "read_evt3",
+    "read_idx",
     "read_nmnist",
+    "read_nmnist_1d",
+    "read_npy",
+    "read_npz",
+    "read_shd",
+    "read_wav",
+    "statistics",
     "to_frames",
+    "write_dat",
+    "write_evt2",
     "write_nmnist",
+    "write_npz",
 ]

@@ -41,6 +41,7 @@ class EventBatch(NamedTuple):
         t int64, x int64, y int64, p int64: ``[N]``, all events.
         ptr: int64 ``[B+1]``; recording b is ``ptr[b]:ptr[b+1]``.
         labels: ``[B]``.
+        t_span: int64 ``[B, 2]``, recording intervals. sensor_size: (W, H, P) of all.
     """
 
     t: Tensor
@@ -49,6 +50,8 @@ class EventBatch(NamedTuple):
     p: Tensor
     ptr: Tensor
     labels: Tensor
+    t_span: Tensor
+    sensor_size: tuple[int, int, int]
 
 
 def collate(batch: Sequence[tuple[Tensor, Any]], mode: Lengths = "pad") -> Batch:
@@ -100,7 +103,8 @@ def collate_events(batch: Sequence[tuple[Events, Any]]) -> EventBatch:
         torch.from_numpy(np.concatenate([getattr(e, name) for e in recordings]).astype(np.int64))
         for name in "txyp"
     )
-    return EventBatch(t, x, y, p, ptr, _labels(labels))
+    t_span = torch.tensor([e.t_span for e in recordings])
+    return EventBatch(t, x, y, p, ptr, _labels(labels), t_span, sensors[0])
 
 
 def _pairs(batch: Sequence[Any], kind: type, where: str, expected: str) -> tuple[list[Any], list[Any]]:

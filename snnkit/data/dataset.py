@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from ..errors import ConfigError, InputTypeError, quote, require
-from .events import Events
+from .events import Events, fingerprint
 from .frames import Framing, Polarity
 from .limits import LIMITS
 
@@ -61,15 +61,23 @@ class EventDataset(Dataset[tuple[Tensor, int]], ABC):
     def events(self, index: int) -> Events:
         """Recording ``index``, 0 <= index < len(self)."""
 
+    def fingerprint(self, index: int) -> str:
+        """Hash of all that makes recording ``index`` what it is: its events, sensor and interval."""
+        return fingerprint(self.events(index))
+
     @property
     def in_channels(self) -> int:
-        """Channels of a frame."""
-        return self.sensor_size[2] if self._framing.polarity == "separate" else 1
+        """Channels of a frame; all units of a 1-D sensor, whose frames are images of 1x1."""
+        width, height, polarities = self.sensor_size
+        channels = polarities if self._framing.polarity == "separate" else 1
+        return channels * width if height == 1 else channels
 
     @property
     def img_size(self) -> int:
         """Side of a frame. Raises ConfigError if frames are not square."""
         width, height, _ = self.sensor_size
+        if height == 1:
+            return 1
         if self._size is None and width != height:
             raise ConfigError(
                 f"{type(self).__name__}: frames are {width}x{height}, not square. Crop or pad with size=..."
@@ -77,8 +85,10 @@ class EventDataset(Dataset[tuple[Tensor, int]], ABC):
         return self._size or height
 
     def frames(self, index: int) -> Tensor:
-        """Frames ``[T, P, S, S]`` of one recording."""
+        """Frames ``[T, P, S, S]`` of one recording; ``[T, P*W, 1, 1]`` of a 1-D sensor."""
         frames = self._framing(self.events(index))
+        if frames.ndim == 2:
+            return frames[..., None, None]
         if self._size is None:
             return frames
         width, height, _ = self.sensor_size

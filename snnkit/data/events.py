@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, NoReturn, Self
 
@@ -12,7 +13,7 @@ from ..errors import ConfigError, InputTypeError, quote, require
 from .checks import as_columns, as_integers, as_sensor, as_span, frozen
 from .policy import Columns, OnBad, OnUnsorted, check_policies, sift
 
-__all__ = ["STRUCTURED", "Events"]
+__all__ = ["STRUCTURED", "Events", "fingerprint"]
 
 STRUCTURED = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "u1")])
 _STORED = (np.int64, np.uint16, np.uint16, np.uint8)
@@ -232,6 +233,14 @@ class Events:
     def __reduce__(self) -> tuple[Any, ...]:
         columns = (self.t, self.x, self.y, self.p)
         return Events._trusted, (columns, self.sensor_size, self.t_span, self.info)
+
+
+def fingerprint(events: Events) -> str:
+    """SHA-256 of all that makes a recording what it is: its events, sensor and interval, not its info."""
+    digest = hashlib.sha256(repr((events.sensor_size, events.t_span)).encode())
+    for name in "txyp":
+        digest.update(getattr(events, name).tobytes())
+    return digest.hexdigest()
 
 
 def _check(columns: Columns, sensor_size: tuple[int, int, int]) -> None:

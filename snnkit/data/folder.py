@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -90,6 +93,29 @@ class EventFolder(EventDataset):
                 f"expected {tuple(self.sensor_size)}. Give the same sensor_size to reader and data set."
             )
         return events
+
+    def fingerprint(self, index: int) -> str:
+        """Hash of the file and of how it is read, which spares reading it."""
+        reader = _named(self._reader)
+        path = self.paths[self._index(index)]
+        if reader is None or not os.path.isfile(path):  # the reader says what is wrong with it
+            return super().fingerprint(index)
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        digest.update(reader.encode())
+        return digest.hexdigest()
+
+
+def _named(reader: Callable[..., Events]) -> str | None:
+    """Which function with which arguments; None if that cannot be told."""
+    arguments: Any = {}
+    if isinstance(reader, partial):
+        arguments = sorted(reader.keywords.items())
+        if reader.args:
+            return None
+        reader = reader.func
+    name = f"{getattr(reader, '__module__', '')}.{getattr(reader, '__qualname__', '<')}"
+    return None if "<" in name else f"{name} {arguments!r}"
 
 
 def subfolders(path: str | os.PathLike[str]) -> list[str]:

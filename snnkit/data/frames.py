@@ -94,15 +94,27 @@ class Framing:
         LIMITS.check("frame_cells", steps * polarities * height * width, "to_frames: T*P*H*W")
         cuts = self._cuts(events, steps, start, length)
         if cuts[-1] < len(events):
-            report(
-                "to_frames", f"drop_last: {len(events) - cuts[-1]} of {len(events)} events dropped.", depth=2
-            )
+            report("to_frames", f"drop_last: {len(events) - cuts[-1]} of {len(events)} events dropped.")
         frames = torch.empty((steps, channels, height, width), dtype=self.dtype)
         group = max(1, _CELLS_AT_ONCE // (polarities * height * width))
         for k in range(0, steps, group):
             counts = self._combine(_count(events, cuts[k : k + group + 1]))
             frames[k : k + group] = torch.from_numpy(counts).to(self.dtype)
         return frames.reshape(steps, channels * width) if height == 1 else frames
+
+    @property
+    def largest(self) -> int:
+        """All integers up to this one are exact in ``dtype``."""
+        if self.dtype == torch.bool:
+            return 1
+        if self.dtype.is_floating_point:
+            return int(2 / torch.finfo(self.dtype).eps)
+        return torch.iinfo(self.dtype).max
+
+    def edges(self, events: Events) -> tuple[NDArray[np.int64], tuple[int, int]]:
+        """Index of the first event of every bin and of the first after the last; (start, length) in µs."""
+        steps, start, length = self._bins(events)
+        return self._cuts(events, steps, start, length), (start, length)
 
     def _bins(self, events: Events) -> tuple[int, int, int]:
         """Number of bins, first time and length in µs of what they cover."""
@@ -147,10 +159,10 @@ class Framing:
         if self.binary:
             return np.sign(counts)
         largest = int(max(counts.max(), -counts.min())) if counts.size else 0
-        if largest > _largest_integer(self.dtype):
+        if largest > self.largest:
             raise LimitError(
                 f"to_frames: a count of {largest} exceeds what {self.dtype} represents exactly "
-                f"({_largest_integer(self.dtype)}). Use dtype=torch.float32, more bins, or binary=True."
+                f"({self.largest}). Use dtype=torch.float32, more bins, or binary=True."
             )
         return counts
 
@@ -212,13 +224,6 @@ def _count(events: Events, cuts: NDArray[np.int64]) -> NDArray[np.int64]:
         cell += values[a:b]
     shape = (bins, polarities, height, width)
     return np.bincount(cell, minlength=bins * polarities * height * width).reshape(shape)
-
-
-def _largest_integer(dtype: torch.dtype) -> int:
-    """All integers up to this one are exact in ``dtype``."""
-    if dtype == torch.bool:
-        return 1
-    return int(2 / torch.finfo(dtype).eps) if dtype.is_floating_point else torch.iinfo(dtype).max
 
 
 def _positive(name: str, value: Any) -> int:

@@ -19,12 +19,18 @@ class Limits:
         file_bytes: size of a file that is read.
         events: events of one recording.
         time_span_us: length of one recording; up to 2**53 µs every time is exact in float64 as well.
+        header_bytes: text ahead of the events.
+        members: entries of an archive, recordings of one HDF5 file.
+        decompression_ratio: unpacked size over packed size.
         frame_cells: cells of a frame tensor, all samples together; 2**30 are 4 GiB of float32.
     """
 
     file_bytes: int = 16 * 2**30
     events: int = 2**31
     time_span_us: int = 2**53
+    header_bytes: int = 2**20
+    members: int = 10**6
+    decompression_ratio: int = 200
     frame_cells: int = 2**30
 
     def check(self, name: str, value: int, where: str) -> None:

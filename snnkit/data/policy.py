@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Callable
-from typing import Literal, NoReturn, get_args
+from typing import Literal, NoReturn, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import require
 
-__all__ = ["Columns", "DroppedEventsWarning", "OnBad", "OnUnsorted", "check_policies", "report", "sift"]
+__all__ = [
+    "Columns",
+    "DroppedEventsWarning",
+    "OnBad",
+    "OnUnsorted",
+    "Policies",
+    "check_policies",
+    "report",
+    "sift",
+]
 
 OnBad = Literal["error", "drop"]
 OnUnsorted = Literal["error", "sort"]
@@ -19,12 +30,31 @@ Columns = tuple[NDArray, NDArray, NDArray, NDArray]  # t, x, y, p of equal lengt
 Fail = Callable[[int, str, str], NoReturn]  # index of the first bad event, reason, hint
 
 
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class Policies(TypedDict, total=False):
+    """What every reader does about input that breaks a rule; "error", the default, raises FormatError.
+
+    Whatever is dropped is counted in ``Events.info["dropped"]`` and warned about.
+
+    Keys:
+        on_truncated: "drop" keeps the whole records of a file that ends inside of one.
+        on_out_of_range: "drop" removes events off the sensor, and words the format does not define.
+        on_unsorted: "sort" sorts by time, stable.
+    """
+
+    on_truncated: OnBad
+    on_out_of_range: OnBad
+    on_unsorted: OnUnsorted
+
+
 class DroppedEventsWarning(UserWarning):
     """Events or bytes were dropped or reordered because the caller asked for it; says how many."""
 
 
 def check_policies(
-    where: str, *, on_out_of_range: str, on_unsorted: str = "error", on_truncated: str = "error"
+    where: str, *, on_truncated: str = "error", on_out_of_range: str = "error", on_unsorted: str = "error"
 ) -> None:
     """Raise ConfigError for a policy that does not exist."""
     for name, value, kind in (
@@ -33,12 +63,20 @@ def check_policies(
         ("on_unsorted", on_unsorted, OnUnsorted),
     ):
         choices = get_args(kind)
-        require(value in choices, f"{where}.{name}", value, " or ".join(map(repr, choices)))
+        require(
+            isinstance(value, str) and value in choices,
+            f"{where}.{name}",
+            value,
+            " or ".join(map(repr, choices)),
+        )
 
 
-def report(where: str, message: str, depth: int = 1) -> None:
-    """Warn about something dropped, ``depth`` calls below the public function that was asked to."""
-    warnings.warn(f"{where}: {message}", DroppedEventsWarning, stacklevel=depth + 2)
+def report(where: str, message: str) -> None:
+    """Warn about something dropped; the warning points at the caller of snnkit."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(f"{where}: {message}", DroppedEventsWarning, stacklevel=depth)
 
 
 def sift(
@@ -79,7 +117,7 @@ def sift(
         t, x, y, p = (c[~bad] for c in columns)
         columns = (t, x, y, p)
         dropped["out_of_range"] = count
-        report(where, f"dropped {count} of {bad.size} events outside of the sensor {size}.", depth=2)
+        report(where, f"dropped {count} of {bad.size} events outside of the sensor {size}.")
 
     t = columns[0]
     back = t[1:] < t[:-1]
@@ -96,7 +134,7 @@ def sift(
         order = np.argsort(t, kind="stable")
         t, x, y, p = (c[order] for c in columns)
         columns = (t, x, y, p)
-        report(where, f"sorted {t.size} events by time, which went back {count} times.", depth=2)
+        report(where, f"sorted {t.size} events by time, which went back {count} times.")
     return columns, dropped
 
 

@@ -9,26 +9,32 @@ them calls ``show``; with no display they work all the same. :func:`save` writes
 matplotlib is imported when the first picture is drawn, not before.
 """
 
+from .cloud import cloud, event_raster
 from .curves import training_curves
 from .energy import energy_breakdown, energy_comparison, energy_over_rate, energy_over_time
 from .events import frames
 from .grid import heat_map
 from .potential import membrane, membrane_trace
 from .rates import firing_rates
+from .recording import animate, overview
 from .spikes import raster
 from .style import PALETTE, save
 
 __all__ = [
     "PALETTE",
+    "animate",
+    "cloud",
     "energy_breakdown",
     "energy_comparison",
     "energy_over_rate",
     "energy_over_time",
+    "event_raster",
     "firing_rates",
     "frames",
     "heat_map",
     "membrane",
     "membrane_trace",
+    "overview",
     "raster",
     "save",
     "training_curves",

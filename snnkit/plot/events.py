@@ -12,7 +12,7 @@ from .style import GREY, INK, OFF, ON, legend, new_axes, to_array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["frames"]
+__all__ = ["colours", "frames", "levels"]
 
 
 def frames(events: Any, *, max_frames: int = 8, ax: Axes | None = None) -> Axes:
@@ -41,13 +41,11 @@ def frames(events: Any, *, max_frames: int = 8, ax: Axes | None = None) -> Axes:
     steps, polarities, height, width = x.shape
     shown = np.unique(np.linspace(0, steps - 1, min(steps, max_frames)).round().astype(int))
     counts = x[shown]
-    full = np.percentile(counts[counts > 0], 99) if counts.any() else 1.0
-    level = np.where(counts > 0, 0.15 + 0.85 * np.clip(counts / full, 0, 1), 0)  # a single event is seen
 
     gap = max(1, round(0.06 * width))
     strip = np.ones((height, len(shown) * (width + gap) - gap, 3))
     centres = []
-    for i, frame in enumerate(_colours(level, polarities)):
+    for i, frame in enumerate(colours(levels(counts), polarities)):
         left = i * (width + gap)
         strip[:, left : left + width] = frame
         centres.append(left + (width - 1) / 2)
@@ -68,7 +66,13 @@ def frames(events: Any, *, max_frames: int = 8, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _colours(level: np.ndarray, polarities: int) -> np.ndarray:
+def levels(counts: np.ndarray) -> np.ndarray:
+    """Counts -> [0, 1]; full at their 99th percentile, and a single event is seen."""
+    full = np.percentile(counts[counts > 0], 99) if counts.any() else 1.0
+    return np.where(counts > 0, 0.15 + 0.85 * np.clip(counts / full, 0, 1), 0)
+
+
+def colours(level: np.ndarray, polarities: int) -> np.ndarray:
     """``[T, P, H, W]`` in [0, 1] -> RGB ``[T, H, W, 3]``: white takes on the colour of each polarity."""
     from matplotlib.colors import to_rgb
 

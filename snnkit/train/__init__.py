@@ -7,7 +7,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingDependencyError("lightning", extra="train", purpose="snnkit.train") from error
 
-from .augment import FrameAugment
+from ..data.transforms import FrameAugment
 from .callbacks import EpochCSV, EpochSeed, FiringRates, read_metrics
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier

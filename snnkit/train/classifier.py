@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ..checks import number
 from ..data import Batch
+from ..data.transforms import FrameAugment
 from ..errors import ConfigError, NumericsError, quote
 from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
 from ..registry import closest
-from .augment import FrameAugment
 from .optim import adamw_cosine
 from .rates import spike_outputs
 

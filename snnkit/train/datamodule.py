@@ -107,6 +107,8 @@ class EventData(L.LightningDataModule):
         self.dataset, self.root, self.settings = dataset, root, dict(settings or {})
         self.batch_size, self.folds, self.fold, self.seed = batch_size, folds, fold, seed
         source = self.open("train")
+        if not hasattr(source, "in_channels"):
+            raise ConfigError(f"data set {dataset!r}: its samples are no frames or images; choose another.")
         self.num_classes, self.in_channels = source.num_classes, source.in_channels
         self.img_size = source.img_size
         self._train_source = source

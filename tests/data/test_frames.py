@@ -9,24 +9,13 @@ import time
 import numpy as np
 import pytest
 import torch
+from event_strategies import recordings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from snnkit.data import LIMITS, DroppedEventsWarning, Events, Framing, to_frames
 from snnkit.data import frames as frames_module
 from snnkit.errors import ConfigError, InputTypeError, LimitError
-
-
-@st.composite
-def recordings(draw):
-    width, height, polarities = draw(st.integers(1, 5)), draw(st.integers(2, 4)), draw(st.integers(1, 2))
-    start = draw(st.sampled_from([0, -7, 10**9, -(2**60)]))
-    scale = draw(st.sampled_from([1, 1, 1000, 2**40]))
-    t = sorted(draw(st.lists(st.integers(0, 60), max_size=30)))
-    columns = [draw(st.lists(st.integers(0, high - 1), min_size=len(t), max_size=len(t))) for high in
-               (width, height, polarities)]  # fmt: skip
-    end = start + scale * (t[-1] if t else 0) + draw(st.integers(1, 50))
-    return Events([start + scale * v for v in t], *columns, (width, height, polarities), (start, end))
 
 
 def loop(events: Events, bins: list[int], steps: int) -> torch.Tensor:

@@ -17,6 +17,7 @@ from matplotlib.colors import to_hex, to_rgb
 
 import snnkit
 from snnkit import plot
+from snnkit.data import Events
 from snnkit.errors import ConfigError, InputTypeError, ShapeError
 from snnkit.plot.style import ALERT, OFF, ON
 
@@ -29,11 +30,14 @@ ROWS = [
 ]
 TERMS = {"SNN": {"synaptic": 1500.0, "neuron": 500.0}, "ANN": {"synaptic": 3000.0, "memory": 5000.0}}
 WORDS = {"across": "step", "down": "layer", "label": "share"}
+RECORDING = Events([0, 5000, 9999], [0, 1, 2], [1, 0, 1], [1, 0, 1], (3, 2, 2), (0, 10_000))
 DRAW = {
     "raster": lambda **kw: plot.raster(torch.eye(4), **kw),
     "membrane": lambda **kw: plot.membrane(torch.rand(6), torch.zeros(6), 1.0, **kw),
     "firing_rates": lambda **kw: plot.firing_rates({"a": 0.5, "b": 0.0}, **kw),
     "frames": lambda **kw: plot.frames(torch.ones(2, 2, 3, 3), **kw),
+    "cloud": lambda **kw: plot.cloud(RECORDING, **kw),
+    "event_raster": lambda **kw: plot.event_raster(RECORDING, **kw),
     "energy_breakdown": lambda **kw: plot.energy_breakdown(TERMS, **kw),
     "energy_comparison": lambda **kw: plot.energy_comparison(TERMS, **kw),
     "energy_over_time": lambda **kw: plot.energy_over_time({"synaptic": [1.0, 2.0]}, **kw),
@@ -111,7 +115,7 @@ def test_a_suffix_that_is_no_picture_format_is_refused(tmp_path):
 
 
 def test_every_picture_is_covered():
-    helpers = {"PALETTE", "membrane_trace", "save"}
+    helpers = {"PALETTE", "animate", "membrane_trace", "overview", "save"}
     assert set(DRAW) == set(plot.__all__) - helpers
 
 
@@ -496,3 +500,64 @@ def test_save_that_fails_leaves_the_old_file(tmp_path):
         plot.save(ax, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# -- recordings ------------------------------------------------------------------------------------
+
+
+def test_raster_has_a_dot_per_event_at_its_time_and_row():
+    ax = plot.event_raster(RECORDING)
+    on, off = (c.get_offsets().tolist() for c in ax.collections)
+    assert on == [[0, 1], [9.999, 1]]
+    assert off == [[5, 0]]
+    assert ax.get_ylim() == (1.5, -0.5)
+    units = plot.event_raster(Events([3], [6], [0], [0], (7, 1, 1)))
+    assert units.get_ylabel() == "unit"
+    assert units.collections[0].get_offsets().tolist() == [[0.003, 6]]
+
+
+def test_cloud_draws_at_most_so_many_within_its_box():
+    n = 1000
+    t = np.arange(n)
+    many = Events(t, t % 8, t // 8 % 8, t % 2, (8, 8, 2))
+    ax = plot.cloud(many, max_events=100)
+    assert sum(len(c.get_offsets()) for c in ax.collections) == 100
+    box = np.concatenate([line.get_xydata() for line in ax.lines])
+    dots = np.concatenate([c.get_offsets() for c in ax.collections])
+    assert (dots.min(0) >= box.min(0)).all()
+    assert (dots.max(0) <= box.max(0)).all()
+    with pytest.raises(InputTypeError, match=r"plot\.cloud.*expected snnkit"):
+        plot.cloud(np.zeros((3, 3)))
+    with pytest.raises(ConfigError, match="max_events"):
+        plot.event_raster(many, max_events=0)
+
+
+def test_overview_of_both_kinds_of_sensor():
+    figure = plot.overview(RECORDING, title="three events").figure
+    assert len(figure.axes) == 3
+    assert figure.get_suptitle() == "three events"
+    figure.canvas.draw()
+    assert len(plot.overview(Events([3], [6], [0], [0], (7, 1, 1))).figure.axes) == 1
+    plot.overview(Events([], [], [], [], (4, 4, 2))).figure.canvas.draw()
+
+
+def test_animation_frame_by_frame(tmp_path):
+    from PIL import Image
+
+    path = plot.animate(RECORDING, tmp_path / "a.gif", T=2, milliseconds=100)
+    with Image.open(path) as gif:
+        assert gif.n_frames == 2
+        assert gif.size == (255, 170)
+        assert gif.info["duration"] == 100
+        first = np.asarray(gif.convert("RGB"))
+        gif.seek(1)
+        second = np.asarray(gif.convert("RGB"))
+    side = 85
+    dark = [[tuple(map(int, np.argwhere((f < 200).any(-1)).min(0) // side))] for f in (first, second)]
+    assert dark == [[(1, 0)], [(0, 1)]]  # (row, column) of the first coloured pixel
+    for bad in ({"T": 0}, {"T": 301}, {"milliseconds": 1}):
+        with pytest.raises(ConfigError, match=r"plot\.animate"):
+            plot.animate(RECORDING, tmp_path / "b.gif", **bad)
+    with pytest.raises(ConfigError, match=r"rows.*event_raster"):
+        plot.animate(Events([3], [6], [0], [0], (7, 1, 1)), tmp_path / "b.gif")
+    assert not (tmp_path / "b.gif").exists()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ..checks import number
+from ...checks import number
+from .resample import resample
 
 __all__ = ["FrameAugment"]
 
@@ -49,7 +49,7 @@ class FrameAugment:
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Augment ``x [T, B, P, H, W]``; ``generator`` on the CPU, so that every device draws alike."""
-        steps, batch = x.shape[:2]
+        batch = x.shape[1]
         draw = (2 * torch.rand(6, batch, generator=generator) - 1).to(x.device, torch.float32)
         if self.degrees or self.translate or self.scale or self.shear or self.warp:
             angle, shear = draw[0] * math.radians(self.degrees), draw[1] * self.shear
@@ -59,13 +59,10 @@ class FrameAugment:
             rows = [cos * inverse_x, (shear * cos - sin) * inverse_y, 2 * self.translate * draw[4]]
             cols = [sin * inverse_x, (shear * sin + cos) * inverse_y, 2 * self.translate * draw[5]]
             theta = torch.stack([torch.stack(rows, 1), torch.stack(cols, 1)], 1)
-            image = x.transpose(0, 1).flatten(1, 2)
-            grid = F.affine_grid(theta.to(x.dtype), list(image.shape), align_corners=False)
+            offset = None
             if self.warp:
-                nodes = 2 * self.warp * torch.randn(batch, 2, 4, 4, generator=generator).to(grid)
-                grid = grid + F.interpolate(nodes, x.shape[-2:], mode="bicubic").movedim(1, -1)
-            image = F.grid_sample(image, grid, align_corners=False)
-            x = image.unflatten(1, (steps, -1)).transpose(0, 1)
+                offset = 2 * self.warp * torch.randn(batch, 2, 4, 4, generator=generator)
+            x = resample(x, theta, offset)
         if self.drop:
             keep = 1 - self.drop * torch.rand(batch, generator=generator)
             mask = torch.rand(x.shape, generator=generator) < keep.view(1, -1, 1, 1, 1)

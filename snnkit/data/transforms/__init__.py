@@ -1,0 +1,58 @@
+"""Transforms of recordings, what recordings become, and augmentation of frames.
+
+=====================  =========================================================================
+events -> events       every name in ``TRANSFORMS``; put in a row by ``Compose``
+two -> one             ``EventMix``
+events -> tensor       ``Framing`` (of :mod:`snnkit.data`), ``VoxelGrid``, ``TimeSurface``, ``EventCloud``
+frames -> frames       ``NDA``, ``FrameAugment``: a batch ``[T, B, P, H, W]``
+=====================  =========================================================================
+
+To add a transform of events, derive a frozen dataclass from :class:`EventTransform`, decorate it with
+``@TRANSFORMS.register("name")`` and import it here; the contract tests find it.
+"""
+
+from .base import TRANSFORMS, Compose, EventTransform
+from .cloud import EventCloud, windows
+from .crop import Crop
+from .denoise import Denoise
+from .downsample import Downsample
+from .drop import DropArea, DropRandom, DropTime, EventDrop
+from .flip import FlipPolarity, FlipX, FlipY, TimeReverse
+from .frame_augment import FrameAugment
+from .jitter import SpatialJitter, TimeJitter
+from .mix import EventMix, Mixed
+from .moment import CropTime, TimeShift
+from .nda import NDA
+from .refractory import Refractory
+from .surface import TimeSurface
+from .voxel import VoxelGrid
+
+__all__ = [
+    "NDA",
+    "TRANSFORMS",
+    "Compose",
+    "Crop",
+    "CropTime",
+    "Denoise",
+    "Downsample",
+    "DropArea",
+    "DropRandom",
+    "DropTime",
+    "EventCloud",
+    "EventDrop",
+    "EventMix",
+    "EventTransform",
+    "FlipPolarity",
+    "FlipX",
+    "FlipY",
+    "FrameAugment",
+    "Mixed",
+    "Refractory",
+    "SpatialJitter",
+    "TimeJitter",
+    "TimeReverse",
+    "TimeShift",
+    "TimeSurface",
+    "VoxelGrid",
+    "windows",
+]

@@ -1,0 +1,81 @@
+"""Hostile files: every one is read or refused, by an error of ours, soon, and without much memory."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import time
+import tracemalloc
+
+import pytest
+from hostile import DROP, NAMES, crafted, damaged, good_file, mutate, read
+
+from snnkit.errors import SnnkitError
+
+SECONDS, MEMORY = 2.0, 2**30
+CASES = int(os.environ.get("SNNKIT_FUZZ_CASES", 100_000))
+SLOW = {"hdf5": 0.1, "npz": 0.5, "aedat4": 0}  # share of cases, where a case takes milliseconds
+
+
+def needs(name: str) -> None:
+    if name == "aedat4":
+        pytest.importorskip("aedat", reason="aedat is not installed: AEDAT 4 is not read")
+        if "SNNKIT_DATA" not in os.environ:
+            pytest.skip("SNNKIT_DATA is not set: no recording of AEDAT 4")
+
+
+def cases(name: str) -> list[tuple[str, bytes]]:
+    needs(name)
+    return [*damaged(name), *crafted(name)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_files(name, tmp_path):
+    path = tmp_path / "hostile"
+    refused = longest = 0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = cases(name)
+    assert len(found) >= 40
+    for what, content in found:
+        path.write_bytes(content)
+        for policies in ({}, DROP):
+            tracemalloc.start()
+            start = time.perf_counter()
+            try:
+                read(name, path, **policies)
+            except SnnkitError as error:
+                refused += 1
+                longest = max(longest, len(str(error)))
+            except BaseException as error:
+                raise AssertionError(f"{name}, {what}: {error!r}") from error
+            seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert peak < MEMORY, f"{name}, {what}: {peak} bytes"
+            assert seconds < SECONDS, f"{name}, {what}: {seconds} s"
+    assert refused > len(found) // 2
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # of C libraries too
+    assert kib * 1024 < MEMORY
+    assert longest < 2000
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if SLOW.get(n, 1)])
+def test_mutated_files(name, tmp_path):
+    """A case is named by format and number; SNNKIT_FUZZ_CASES=1000000 for all of them ten times over."""
+    count = int(CASES * SLOW.get(name, 1) / sum(SLOW.get(n, 1) for n in NAMES)) + 1
+    others = [good_file(n) for n in ("dat", "wav", "npy")]
+    path, good = tmp_path / "mutated", [good_file(name, n) for n in (3, 12)]
+    accepted = 0
+    for case in range(count):
+        rng = random.Random(f"{name} {case}")
+        content = mutate(rng.choice(good), rng, rng.choice(others))
+        path.unlink(missing_ok=True)  # a file that is overwritten is flushed to disk by some file systems
+        path.write_bytes(content)
+        try:
+            read(name, path, **(DROP if case % 2 else {}))
+            accepted += 1
+        except SnnkitError:
+            pass
+        except BaseException as error:
+            raise AssertionError(f"{name}, case {case}: {error!r}") from error
+    assert 0 < accepted < count
