@@ -12,7 +12,7 @@ from .style import GREY, INK, OFF, ON, legend, new_axes, to_array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["colours", "frames", "levels"]
+__all__ = ["brightness", "colours", "frames"]
 
 
 def frames(events: Any, *, max_frames: int = 8, ax: Axes | None = None) -> Axes:
@@ -45,7 +45,7 @@ def frames(events: Any, *, max_frames: int = 8, ax: Axes | None = None) -> Axes:
     gap = max(1, round(0.06 * width))
     strip = np.ones((height, len(shown) * (width + gap) - gap, 3))
     centres = []
-    for i, frame in enumerate(colours(levels(counts), polarities)):
+    for i, frame in enumerate(colours(brightness(counts), polarities)):
         left = i * (width + gap)
         strip[:, left : left + width] = frame
         centres.append(left + (width - 1) / 2)
@@ -66,7 +66,7 @@ def frames(events: Any, *, max_frames: int = 8, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def levels(counts: np.ndarray) -> np.ndarray:
+def brightness(counts: np.ndarray) -> np.ndarray:
     """Counts -> [0, 1]; full at their 99th percentile, and a single event is seen."""
     full = np.percentile(counts[counts > 0], 99) if counts.any() else 1.0
     return np.where(counts > 0, 0.15 + 0.85 * np.clip(counts / full, 0, 1), 0)

@@ -12,7 +12,7 @@ import numpy as np
 from ..checks import integer
 from ..files import write_atomically
 from .cloud import cloud, event_raster, need_events
-from .events import colours, frames, levels
+from .events import brightness, colours, frames
 from .style import style
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def animate(events: Any, path: str | os.PathLike[str], *, T: int = 40, milliseco
     integer("plot.animate.milliseconds", milliseconds, 20, 60_000)
     integer("plot.animate: rows of the sensor", events.sensor_size[1], 2, hint="Draw plot.event_raster.")
     counts = to_frames(events, T=T).numpy().astype(np.float64)
-    rgb = (255 * colours(levels(counts), counts.shape[1])).round().astype(np.uint8)
+    rgb = (255 * colours(brightness(counts), counts.shape[1])).round().astype(np.uint8)
     factor = max(1, _SIDE // max(rgb.shape[1:3]))
     pictures = [
         Image.fromarray(np.kron(frame, np.ones((factor, factor, 1), np.uint8))).quantize(64) for frame in rgb
