@@ -15,7 +15,7 @@ from snnkit.errors import SnnkitError
 
 SECONDS, MEMORY = 2.0, 2**30
 CASES = int(os.environ.get("SNNKIT_FUZZ_CASES", 100_000))
-SLOW = {"hdf5": 0.1, "npz": 0.5, "aedat4": 0}  # share of cases, where a case takes milliseconds
+SLOW = {"hdf5": 0.3, "npz": 0.5, "aedat4": 0}  # share of cases, where a case takes milliseconds
 
 
 def needs(name: str) -> None:
