@@ -32,16 +32,6 @@ from snnkit.errors import ConfigError, FormatError, LimitError, MissingDependenc
 UNITS = (700, 1, 1)
 
 
-@pytest.fixture
-def file(tmp_path):
-    def make(content: bytes):
-        path = tmp_path / "a"
-        path.write_bytes(content)
-        return path
-
-    return make
-
-
 def test_half_precision_times(file):
     """1e6 times a half is infinite; as a double it is a time."""
     events = Events([250_000, 500_000, 1_500_000], [3, 699, 0], [0, 0, 0], [0, 0, 0], UNITS)
