@@ -221,8 +221,8 @@ def _declared(source: Source, stream: BinaryIO) -> tuple[int, tuple[int, ...], n
         source.fail(f"no header of an .npy file: {quote(str(error))}.", 0, cause=error)
     if dtype.hasobject:
         source.fail("it holds pickled Python objects, which are never loaded.", 0, "Save integer arrays.")
-    if min(shape, default=0) < 0:
-        source.fail(f"it declares the shape {quote(shape)}.", 0)
+    if min(shape, default=0) < 0 or not dtype.itemsize:
+        source.fail(f"it declares the shape {quote(shape)} of {dtype.itemsize} bytes each.", 0)
     return stream.tell(), shape, dtype
 
 

@@ -29,6 +29,7 @@ from ..events import Events
 from ..limits import LIMITS
 from ..policy import Policies, sift
 from .formats import FORMATS, Format
+from .hdf5_heap import check_heaps, declared_length
 from .source import Source
 
 __all__ = ["SpikeFile", "read_shd"]
@@ -101,9 +102,7 @@ class SpikeFile:
         """Recording ``index``: the unit in ``x``, y = p = 0, times rounded to µs."""
         index = integer("SpikeFile.events", index, 0, len(self) - 1)
         with self._guarded(f"recording {index}"):
-            times = np.asarray(self._set(_TIMES)[index])
-            units = np.asarray(self._set(_UNITS)[index])
-            return self._recording(index, times, units)
+            return self._recording(index, self._values(_TIMES, index), self._values(_UNITS, index))
 
     def extra(self, name: str) -> NDArray:
         """A further column of one number per recording, as "speaker" of SHD."""
@@ -170,6 +169,7 @@ class SpikeFile:
             with Source(self.path, "SpikeFile", **self._policies) as source:
                 if source.read(0, min(source.size, len(_MAGIC))) != _MAGIC:
                     source.fail("expected an HDF5 file, which begins with \\x89HDF.", 0)
+                check_heaps(source)
             self._file, self._process = h5py.File(self.path, "r", locking=False), os.getpid()
         return self._file
 
@@ -188,6 +188,14 @@ class SpikeFile:
             self._fail(f"{name!r} has shape {node.shape}, expected [N].")
         LIMITS.check("members", node.shape[0], f"SpikeFile({quote(str(self.path))}): recordings")
         return node
+
+    def _values(self, name: str, index: int) -> NDArray:
+        """Entry ``index`` of a column of variable length, if the file is large enough to hold it."""
+        column = self._set(name)
+        length = declared_length(self.path, column, index)
+        if length is not None and length > os.path.getsize(self.path):
+            self._fail(f"recording {index} of {name!r} claims {length} values, more than the file has bytes.")
+        return np.asarray(column[index])
 
     def _column(self, name: str) -> NDArray:
         """A column of plain numbers, whole."""

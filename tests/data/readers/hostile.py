@@ -220,6 +220,7 @@ def _numpy_files(name: str) -> Iterator[tuple[str, bytes]]:
         "pickle": pickled.getvalue(),
         "object field": _npy("[('t', '|O'), ('x', '<i2'), ('p', 'u1')]", "(1,)", bytes(16)),
         "float times": _npy("[('t', '<f8'), ('x', '<i2'), ('y', '<i2'), ('p', 'u1')]", "(1,)", bytes(13)),
+        "nothing": _npy("[('t', '|V0'), ('x', '|V0'), ('p', '|V0')]", "(5,)"),
         "two axes": _npy(fields, "(1, 1)", bytes(13)),
         "nested field": _npy("[('t', '<i8', (3,)), ('x', '<i2'), ('p', 'u1')]", "(1,)", bytes(27)),
         "no such dtype": _npy("'<q99'", "(1,)"),

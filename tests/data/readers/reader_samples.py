@@ -15,6 +15,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pytest
 
 from snnkit.data import Events, write_dat, write_evt2, write_nmnist, write_npz
 
@@ -159,6 +160,14 @@ def sample(name: str, n: int = 40, seed: int = 0) -> tuple[bytes, Events]:
     """A file of the format, and what it holds."""
     events = some_events(n, seed, SENSORS.get(name, SIZE))
     return FILES[name](events), events
+
+
+def needs(name: str) -> None:
+    """Skip the test where a format cannot be read or has no file."""
+    if name == "aedat4":
+        pytest.importorskip("aedat", reason="aedat is not installed: AEDAT 4 is not read")
+        if "SNNKIT_DATA" not in os.environ:
+            pytest.skip("SNNKIT_DATA is not set: no recording of AEDAT 4")
 
 
 def evt2_word_by_word(body: bytes) -> tuple[list[Word], dict[str, int]]:

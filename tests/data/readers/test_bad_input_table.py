@@ -34,16 +34,6 @@ from snnkit.errors import FormatError, LimitError
 RECORD = bytes([5, 7, 0x81, 2, 3])
 
 
-@pytest.fixture
-def file(tmp_path):
-    def make(content: bytes):
-        path = tmp_path / "recording.bin"
-        path.write_bytes(content)
-        return path
-
-    return make
-
-
 @pytest.mark.parametrize("missing", [1, 2, 3, 4])
 def test_d_nmnist_cut_by_some_bytes(file, missing):
     path = file((RECORD * 20)[:-missing])

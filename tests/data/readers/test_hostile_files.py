@@ -10,19 +10,13 @@ import tracemalloc
 
 import pytest
 from hostile import DROP, NAMES, crafted, damaged, good_file, mutate, read
+from reader_samples import needs
 
 from snnkit.errors import SnnkitError
 
 SECONDS, MEMORY = 2.0, 2**30
 CASES = int(os.environ.get("SNNKIT_FUZZ_CASES", 100_000))
-SLOW = {"hdf5": 0.1, "npz": 0.5, "aedat4": 0}  # share of cases, where a case takes milliseconds
-
-
-def needs(name: str) -> None:
-    if name == "aedat4":
-        pytest.importorskip("aedat", reason="aedat is not installed: AEDAT 4 is not read")
-        if "SNNKIT_DATA" not in os.environ:
-            pytest.skip("SNNKIT_DATA is not set: no recording of AEDAT 4")
+SLOW = {"hdf5": 0.3, "npz": 0.5, "aedat4": 0}  # share of cases, where a case takes milliseconds
 
 
 def cases(name: str) -> list[tuple[str, bytes]]:

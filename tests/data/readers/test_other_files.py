@@ -32,16 +32,6 @@ from snnkit.errors import ConfigError, FormatError, LimitError, MissingDependenc
 UNITS = (700, 1, 1)
 
 
-@pytest.fixture
-def file(tmp_path):
-    def make(content: bytes):
-        path = tmp_path / "a"
-        path.write_bytes(content)
-        return path
-
-    return make
-
-
 def test_half_precision_times(file):
     """1e6 times a half is infinite; as a double it is a time."""
     events = Events([250_000, 500_000, 1_500_000], [3, 699, 0], [0, 0, 0], [0, 0, 0], UNITS)
@@ -96,6 +86,39 @@ def test_units_off_the_cochlea(file):
         read_shd(path, index=1)
     with pytest.warns(DroppedEventsWarning, match="dropped 1 of 2"):
         assert len(read_shd(path, index=1, on_out_of_range="drop")) == 1
+
+
+@pytest.mark.parametrize("settings", [{}, {"chunks": (2,)}, {"chunks": (2,), "compression": "gzip"}])
+def test_ways_to_store_a_column(file, settings):
+    events = some_events(9, 1, UNITS)
+    path = file(hdf5(events))
+    with h5py.File(path, "r+") as f:
+        units = [f["spikes/units"][i] for i in range(3)]
+        del f["spikes/units"]
+        column = f.create_dataset("spikes/units", (3,), h5py.vlen_dtype(np.uint16), **settings)
+        for i, values in enumerate(units):
+            column[i] = values
+    for i in (1, 2):
+        assert np.array_equal(read_shd(path, index=i).x, units[i])
+
+
+def test_a_heap_on_which_the_library_hangs(file):
+    """The sizes of the objects in the heap lead to one of size 0, on which HDF5 waits for ever."""
+    content = bytearray(hdf5(some_events(9, 1, UNITS)))
+    heap = content.index(b"GCOL")
+    content[heap + 24] = 81  # the size of the first object
+    with pytest.raises(FormatError, match=f"an object of the heap at byte {heap}"):
+        SpikeFile(file(bytes(content)))
+
+
+def test_a_length_that_is_not_stored(file):
+    """HDF5 would allocate 4 GiB."""
+    content = bytearray(hdf5(some_events(9, 1, UNITS)))
+    with h5py.File(io.BytesIO(content)) as f:
+        at = f["spikes/times"].id.get_offset() + 16
+    content[at : at + 4] = (2**30).to_bytes(4, "little")
+    with pytest.raises(FormatError, match="recording 1 of 'spikes/times' claims 1073741824 values"):
+        read_shd(file(bytes(content)), index=1)
 
 
 def test_lengths_that_differ(file):

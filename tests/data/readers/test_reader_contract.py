@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reader_samples import FILES, SENSORS, SETTINGS, SIZE, WRITERS, sample, some_events
+from reader_samples import FILES, SENSORS, SETTINGS, SIZE, WRITERS, needs, sample, some_events
 
 from snnkit.data import FORMATS, LIMITS, DroppedEventsWarning, Events, identify_format, open_events, readers
 from snnkit.data.readers import source
@@ -18,25 +18,6 @@ from snnkit.errors import ConfigError, FormatError, InputTypeError, LimitError
 every_format = pytest.mark.parametrize("name", FORMATS)
 RECORDS = {"40-bit": 5, "40-bit-1d": 5, "aedat2": 8, "dat": 8, "evt2": 4, "evt3": 2}
 HEADERS = sorted(set(FORMATS) - {"40-bit", "40-bit-1d"})
-
-
-@pytest.fixture
-def file(tmp_path: Path):
-    """``file(bytes)`` -> path."""
-
-    def make(content: bytes) -> Path:
-        path = tmp_path / "recording"
-        path.write_bytes(content)
-        return path
-
-    return make
-
-
-def needs(name: str) -> None:
-    if name == "aedat4":
-        pytest.importorskip("aedat", reason="aedat is not installed: AEDAT 4 is not read")
-        if "SNNKIT_DATA" not in os.environ:
-            pytest.skip("SNNKIT_DATA is not set: no recording of AEDAT 4")
 
 
 def read(name: str, path: Path, **settings) -> Events:
