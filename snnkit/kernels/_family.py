@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import BackendError
 from ..sequence import in_transform
 from . import native
+from ._first_order import first_order
 from ._layout import NOTHING, kept_shape, own
 from ._passes import backward, forward
 from ._triton_family import Described, triton_backward, triton_forward
@@ -228,7 +229,7 @@ class _Run(torch.autograd.Function):
         return tuple(results)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx, g_out, *g_states):  # type: ignore[no-untyped-def]
         (x, kept, *tensors), (family, on_triton, numbers, kinds) = ctx.saved_tensors, ctx.described
         wanted = ctx.needs_input_grad[4:]

@@ -38,6 +38,7 @@ def constant_in_graphs(function: _F) -> _F:
 
 def rows(x: Tensor) -> Tensor:
     """``x`` with every step contiguous; a sequence that repeats one step (stride 0) stays a view."""
+    x = x.resolve_neg()  # a view as ``z.conj().imag`` has other values than its memory
     if x.is_contiguous() or (x.stride(0) == 0 and x[0].is_contiguous()):
         return x
     return x.contiguous()

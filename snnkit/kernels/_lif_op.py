@@ -30,6 +30,7 @@ from ..surrogate import (
     Tanh,
     Triangle,
 )
+from ._first_order import first_order
 from ._layout import NOTHING, kept_shape, own
 from .dynamics import LIFDynamics
 
@@ -203,7 +204,7 @@ class _LIFKernels(torch.autograd.Function):
         return spikes, v
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx, g_out, g_v):  # type: ignore[no-untyped-def]
         _, *wanted = ctx.needs_input_grad
         passed = (*ctx.saved_tensors, ctx.scalars, ctx.kinds)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import ShapeError
+from ._first_order import first_order
 from ._layout import NOTHING, kept_shape, own, rows
 from ._lif_op import Kernels, Kinds, Scalars, differentiate
 
@@ -31,11 +33,26 @@ def norm_forward(
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Spikes, final state, kept states; mean, variance, scale and shift ``[4, C]``."""
+    _check(x, weight, bias, mean, var)
     x = rows(x)
     moments = None if mean is None or var is None else (mean, var)
     # the moments of a step that repeats are those of one
     norm = kernels.norm(x[:1] if x.stride(0) == 0 else x, weight, bias, moments, eps)
     return *kernels.forward(x, v0, leak, threshold, scalars, kinds, keep=keep, norm=norm), norm
+
+
+def _check(x: Tensor, weight: Tensor | None, bias: Tensor | None, *moments: Tensor | None) -> None:
+    """The kernels read where these say: refuse what they would read beyond."""
+    channels = tuple(x.shape[2:3])
+    given = {"weight": weight, "bias": bias, **dict(zip(("mean", "var"), moments, strict=True))}
+    for name, value in given.items():
+        if value is not None and tuple(value.shape) != channels:
+            raise ShapeError(
+                f"norm_lif: got {name} of shape {tuple(value.shape)}, the input {tuple(x.shape)} needs "
+                f"{channels}. The channel axis is axis 2 of [T, B, C, ...]."
+            )
+    if (moments[0] is None) != (moments[1] is None):
+        raise ShapeError("norm_lif: got one of mean and var, expected both, or None for those of the batch.")
 
 
 def _backward(
@@ -76,7 +93,7 @@ class NormLIF(torch.autograd.Function):
         return spikes, v, norm
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx, g_out, g_v, _):  # type: ignore[no-untyped-def]
         (*saved, leak, threshold), (of_batch, eps, *described) = ctx.saved_tensors, ctx.described
         _, *wanted = ctx.needs_input_grad

@@ -19,6 +19,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ._first_order import first_order
 from .dynamics import LIFDynamics
 
 __all__ = ["lif_eager"]
@@ -125,7 +126,7 @@ class _LIF(torch.autograd.Function):
         ctx.save_for_backward(v0, spikes, hs, x if needs_x else None, *learned)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx, g_s, g_v, _):  # type: ignore[no-untyped-def]
         v0, s, h, x, leak, threshold = ctx.saved_tensors
         leak = ctx.numbers[0] if leak is None else leak

@@ -39,7 +39,7 @@ class Norm(NamedTuple):
 
     Attributes:
         weight, bias: ``[C]``, None for 1 and 0.
-        mean, var: ``[C]`` moments to use, None for those of the batch.
+        mean, var: ``[C]`` moments to use, without gradients of their own; both None for those of the batch.
         eps: added to the variance.
     """
 
@@ -72,6 +72,11 @@ def norm_lif(
 
     Args:
         x: input. norm: what to do with it. v0, leak, threshold, d: as :func:`snnkit.kernels.lif`.
+
+    Raises:
+        ShapeError: a part of ``norm`` is not ``[C]``, or it has only one of the moments.
+
+    First-order gradients only.
     """
     inputs = (x, v0, *norm, *described(leak, threshold, d))
     if torch.compiler.is_compiling():

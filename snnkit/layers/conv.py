@@ -56,7 +56,7 @@ class SpikingConv(nn.Module):
         """See the class."""
         if self.neuron is not None and self.neuron_first:
             x = self.neuron(x)
-        if self.neuron is not None and not self.neuron_first and may_fuse(self.affine[-1], self.neuron):
+        if self._fuses():
             return self._normed_and_fired(x, repeat)
         if repeat == 1:
             x = per_step(self.affine, x)
@@ -67,6 +67,11 @@ class SpikingConv(nn.Module):
         if self.neuron is not None and not self.neuron_first:
             x = self.neuron(x)
         return x if self.pool is None else per_step(self.pool, x, training=True)
+
+    def _fuses(self) -> bool:
+        if self.neuron is None or self.neuron_first or len(self.affine) != 2:
+            return False
+        return may_fuse(self.affine[1], self.neuron, self.affine)
 
     def _normed_and_fired(self, x: Tensor, repeat: int) -> Tensor:
         """Order "CBN" without a pooling in between: norm and neuron in one operation."""

@@ -22,8 +22,9 @@ def norm_neuron(norm: nn.Module, neuron: nn.Module, x: Tensor) -> Tensor:
 
     A batch norm and a neuron of the LIF family run as one operation, :func:`snnkit.kernels.norm_lif`, on CPU
     tensors in float32 or bfloat16 (and on CUDA where Triton is). Statistics and gradients equal those of the
-    two modules up to rounding; in evaluation the normed values are rounded as torch rounds them. Whoever
-    looks between the two, with a hook or a dispatch mode, gets the two.
+    two modules up to rounding; in evaluation in float32 the normed values are rounded as torch rounds them;
+    in bfloat16 they stay float32, and a potential near its threshold may fire differently. Whoever looks
+    between the two, with a hook or a dispatch mode, gets the two.
 
     Example:
         >>> x = torch.randn(4, 8, 3, 5, 5)
@@ -41,26 +42,28 @@ def fused_norm_neuron(norm: nn.Module, neuron: nn.Module, x: Tensor) -> Tensor |
     fits = x.ndim in _NORMS[type(norm)] and x.shape[2] == norm.num_features
     if not fits or x.numel() <= (x.shape[2] if norm.training else 0):  # torch refuses to norm one value
         return None
-    given = norm.running_mean is not None and not norm.training
+    if not norm.training and norm.running_mean is None:  # every step has statistics of its own: see per_step
+        return None
+    given = not norm.training
     moments = (norm.running_mean, norm.running_var) if given else (None, None)
     out = neuron.forward_normed(x, Norm(norm.weight, norm.bias, *moments, norm.eps))
     if out is None:
         return None
     spikes, mean, var = out
-    if norm.training and norm.running_mean is not None:
+    if norm.training and norm.track_running_stats and norm.running_mean is not None:
         _track(norm, mean, var, x.numel() // x.shape[2])
     return spikes
 
 
-def may_fuse(norm: nn.Module, neuron: nn.Module) -> bool:
-    """Both are what they seem, and nobody looks between them."""
+def may_fuse(norm: nn.Module, neuron: nn.Module, *around: nn.Module) -> bool:
+    """Both are what they seem, and nobody looks between them, or at what is ``around`` them."""
     return (
         type(norm) in _NORMS
         and isinstance(neuron, LIF)
         and not neuron._own_step
         and all(getattr(type(neuron), name) is getattr(LIF, name) for name in _RUN)
         and not any(name in vars(m) for name in _RUN for m in (norm, neuron))
-        and not any(getattr(m, hooks) for m in (norm, neuron) for hooks in _HOOKS)
+        and not any(getattr(m, hooks) for m in (norm, neuron, *around) for hooks in _HOOKS)
         and not any(getattr(torch_module, f"_global{hooks}") for hooks in _HOOKS)
         and (torch.compiler.is_compiling() or not (_dispatched() or in_transform() or checks_numerics()))
     )

@@ -218,3 +218,11 @@ def test_sessions_survive_copies_and_replaced_modules() -> None:
         session.reset()
         chunks = torch.cat([session(x[:3]), session(x[3:])])
     assert torch.equal(chunks, net(x))
+
+
+@every_neuron
+def test_a_lazily_negated_input_has_its_values(neuron: Neuron) -> None:
+    """``torch.conj`` and ``.imag`` give views whose memory holds the negated values."""
+    x = torch.randn(5, 2, 70)
+    for a, b in zip(both_passes(neuron, -x), neuron.run(torch._neg_view(x)), strict=False):
+        assert torch.equal(a, b if isinstance(b, Tensor) else b[0])

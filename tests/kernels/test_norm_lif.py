@@ -12,6 +12,7 @@ from helpers import relative_error
 from torch import Tensor, nn
 
 import snnkit
+from snnkit.errors import ShapeError
 from snnkit.kernels import Norm, isa, library, norm_lif, norm_lif_unavailable, use_backend
 from snnkit.layers import SpikingConv, norm_neuron
 from snnkit.neurons import LIF, NeuronFactory
@@ -43,7 +44,7 @@ def both(norm: Any, neuron: LIF, x: Tensor, g: Tensor) -> list[tuple[Tensor, lis
     results = []
     for fused in (True, False):
         a, b, x = copy.deepcopy(norm), copy.deepcopy(neuron), x.detach().clone().requires_grad_()
-        out = norm_neuron(a, b, x) if fused else b(per_step(a, x, training=True))
+        out = norm_neuron(a, b, x) if fused else b(per_step(a, x))
         grads: list[Tensor] = []
         if out.requires_grad:
             wanted = [x, *a.parameters(), *b.parameters()]
@@ -197,6 +198,60 @@ def test_whoever_looks_between_gets_the_two_modules() -> None:
     assert seen[-1] == x.shape
     doubles = norm_neuron(norm.double(), neuron, x.double())  # no kernel: the two modules
     assert doubles.dtype == torch.float64
+
+
+def test_hooks_of_the_layers_around_are_called() -> None:
+    block, seen = SpikingConv(3, 5, neuron=NeuronFactory("lif")), []
+    block.affine.register_forward_hook(lambda _, args, out: seen.append(out.shape))
+    x = torch.randn(4, 2, 3, 6, 6)
+    assert block(x).shape == (4, 2, 5, 6, 6)
+    assert seen
+    conv, norm = block.affine
+    block.affine = nn.Sequential(conv, nn.Identity(), norm)  # something in between: no longer one operation
+    assert block(x).shape == (4, 2, 5, 6, 6)
+
+
+def test_statistics_switched_off_stay_as_they_are() -> None:
+    norm, x = nn.BatchNorm1d(3), torch.randn(4, 5, 3)
+    norm.track_running_stats = False
+    before = copy.deepcopy(list(norm.buffers()))
+    norm_neuron(norm, LIF(), x)
+    assert all(torch.equal(a, b) for a, b in zip(before, norm.buffers(), strict=True))
+
+
+def test_evaluation_without_statistics_has_those_of_every_step() -> None:
+    """As of the two modules: so a chunk gives what the whole sequence gives."""
+    torch.manual_seed(0)
+    block = SpikingConv(3, 6, neuron=NeuronFactory("lif")).eval()
+    block.affine[1] = nn.BatchNorm2d(6, track_running_stats=False).eval()
+    x = torch.randn(4, 3, 3, 5, 5) + torch.arange(4.0).view(4, 1, 1, 1, 1)
+    whole = block(x)
+    assert whole.mean() > 0.01
+    with snnkit.stream(block) as session:
+        assert torch.equal(torch.cat([session(c) for c in x.split(1)]), whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [
+        ("weight", Norm(torch.ones(2), None, None, None, 1e-5)),
+        ("bias", Norm(None, torch.ones(5, 1), None, None, 1e-5)),
+        ("mean", Norm(None, None, torch.zeros(7), torch.ones(7), 1e-5)),
+        ("var", Norm(None, None, torch.zeros(5), torch.ones(1), 1e-5)),
+        ("one of mean and var", Norm(None, None, torch.zeros(5), None, 1e-5)),
+    ],
+)
+def test_reads_nothing_beyond_its_parameters(name: str, norm: Norm) -> None:
+    with pytest.raises(ShapeError, match=name):
+        norm_lif(torch.randn(4, 3, 5, 2), norm, torch.zeros(3, 5, 2), 2.0, 1.0, LIF().dynamics)
+
+
+def test_second_order_gradients_are_refused() -> None:
+    x, gain = torch.randn(4, 5, 3, requires_grad=True), torch.rand(3, requires_grad=True)
+    spikes = norm_neuron(nn.BatchNorm1d(3), LIF(), x * gain)
+    (g,) = torch.autograd.grad(spikes.sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="first-order"):
+        g.square().sum().backward()
 
 
 def test_streams_bit_equal() -> None:
