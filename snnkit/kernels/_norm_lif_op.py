@@ -72,7 +72,9 @@ def _backward(
     of_v0: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, v0, weight, bias, leak and threshold."""
-    x = rows(x)
+    if norm.shape != (4, x.shape[2]):
+        raise ShapeError(f"norm_lif: got a norm {tuple(norm.shape)}, the input needs {(4, x.shape[2])}.")
+    x, norm = rows(x), norm.contiguous()
     passed = (x, v0, kept, leak, threshold, scalars, kinds)
     g_x, g_v0, g_leak, g_threshold, sums = differentiate(kernels, g_out, g_v, *passed, of_v0=of_v0, norm=norm)
     g_weight, g_bias = kernels.norm_back(g_x, x.contiguous(), norm, sums, eps, of_batch)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..errors import StateShapeError
+from ..errors import ShapeError, StateShapeError
 from . import native
 from ._layout import EVERY, NOTHING, PLAIN, kept_shape, rows, state
 from .native import Job
@@ -48,6 +48,23 @@ def _check(x: Tensor, states: Sequence[Tensor]) -> None:
             )
 
 
+def _check_backward(
+    x: Tensor, g_out: Tensor | None, states: Sequence[Tensor], g_states: Sequence[Tensor | None], kept: Tensor
+) -> None:
+    """Autograd gives what fits; ``torch.ops.snnkit`` is open to everybody."""
+    _check(x, [*states, *(g for g in g_states if g is not None)])
+    if g_out is not None and (g_out.shape != x.shape or g_out.dtype != x.dtype):
+        raise ShapeError(
+            f"kernels: got a gradient {tuple(g_out.shape)} {g_out.dtype}, the output is {tuple(x.shape)} "
+            f"{x.dtype}."
+        )
+    wanted = kept_shape(x, len(states))
+    if kept.shape != wanted and (wanted[1] or kept.numel()):  # of a short sequence nothing is kept
+        raise StateShapeError(
+            f"kernels: got kept states {tuple(kept.shape)}, the input {tuple(x.shape)} needs {wanted}."
+        )
+
+
 def backward(
     job: Job,
     g_out: Tensor | None,
@@ -66,6 +83,7 @@ def backward(
     are by channel, of it and of it times the input minus its mean.
     """
     x, states = rows(x), [state(v) for v in states]
+    _check_backward(x, g_out, states, g_states, kept)
     g_out = torch.zeros(x.shape, dtype=x.dtype, device="cpu") if g_out is None else g_out.contiguous()
     g_x = torch.empty(x.shape, dtype=x.dtype, device="cpu")
     g_first = [

@@ -7,6 +7,7 @@ up to the rounding of its sum.
 from __future__ import annotations
 
 import ctypes as c
+import math
 from typing import Any
 
 import torch
@@ -61,7 +62,7 @@ def _gather(x: Tensor, weight: Tensor, bias: Tensor | None, columns: Tensor | No
             f"event_linear: got x, weight, bias of {found}, expected [..., in], [out, in], [out]."
         )
     lib: Any = native.library()
-    rows = x.detach().reshape(-1, x.shape[-1]).contiguous()
+    rows = x.detach().resolve_neg().reshape(math.prod(x.shape[:-1]), x.shape[-1]).contiguous()
     columns = weight.detach().t().contiguous() if columns is None else columns
     bias = None if bias is None else bias.detach().contiguous()
     y = torch.empty(len(rows), weight.shape[0], **PLAIN)

@@ -71,3 +71,9 @@ def test_refused() -> None:
         event_linear(torch.rand(2, 70).double(), torch.rand(70, 70).double())
     with pytest.raises(ConfigError, match=r"event_driven\.below.*\[0, 1\]"):
         snnkit.event_driven(below=2)
+
+
+def test_no_inputs_and_a_lazily_negated_input() -> None:
+    assert torch.equal(event_linear(torch.zeros(4, 0), torch.zeros(5, 0)), torch.zeros(4, 5))
+    x, weight = torch.randn(3, 70), torch.randn(80, 70)
+    assert torch.equal(event_linear(torch._neg_view(x), weight), event_linear(-x, weight))

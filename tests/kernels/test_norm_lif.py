@@ -12,8 +12,9 @@ from helpers import relative_error
 from torch import Tensor, nn
 
 import snnkit
-from snnkit.errors import ShapeError
+from snnkit.errors import ShapeError, StateShapeError
 from snnkit.kernels import Norm, isa, library, norm_lif, norm_lif_unavailable, use_backend
+from snnkit.kernels._lif_op import described
 from snnkit.layers import SpikingConv, norm_neuron
 from snnkit.neurons import LIF, NeuronFactory
 from snnkit.sequence import per_step
@@ -246,6 +247,25 @@ def test_reads_nothing_beyond_its_parameters(name: str, norm: Norm) -> None:
         norm_lif(torch.randn(4, 3, 5, 2), norm, torch.zeros(3, 5, 2), 2.0, 1.0, LIF().dynamics)
 
 
+def test_the_open_operation_checks_its_sizes() -> None:
+    """Whoever calls ``torch.ops.snnkit`` gets an error, not the memory behind his tensors."""
+    rest = 1e-5, *described(2.0, 1.0, LIF().dynamics)
+    x, g, v = torch.randn(20, 2, 3), torch.ones(20, 2, 3), torch.zeros(2, 3)
+    _, last, kept, norm = torch.ops.snnkit.norm_lif(x, v, None, None, None, None, *rest)
+    back = torch.ops.snnkit.norm_lif_backward
+    assert torch.isfinite(back(g, last, x, v, kept, norm, True, *rest)[0]).all()
+    for wrong in (
+        (g[:2], last, x, v, kept, norm),
+        (g.bfloat16(), last, x, v, kept, norm),
+        (g, last[:1], x, v, kept, norm),
+        (g, last, x, v[:1], kept, norm),
+        (g, last, x, v, kept[:, :0], norm),
+        (g, last, x, v, kept, norm[:, :2]),
+    ):
+        with pytest.raises((ShapeError, StateShapeError)):
+            back(*wrong, True, *rest)
+
+
 def test_second_order_gradients_are_refused() -> None:
     x, gain = torch.randn(4, 5, 3, requires_grad=True), torch.rand(3, requires_grad=True)
     spikes = norm_neuron(nn.BatchNorm1d(3), LIF(), x * gain)
@@ -283,8 +303,6 @@ def test_operation_passes_opcheck(train: bool) -> None:
     weight, bias = torch.randn(4, requires_grad=True), torch.randn(4, requires_grad=True)
     moments = (None, None) if train else (torch.randn(4), torch.rand(4) + 0.5)
     leak = torch.rand(4, 1, requires_grad=True)
-    from snnkit.kernels._lif_op import described
-
     described_ = described(leak, 1.0, LIF(rate=0.5).dynamics)
     torch.library.opcheck(
         torch.ops.snnkit.norm_lif, (x, v0, weight, bias, *moments, 1e-5, *described_), atol=1e-4, rtol=1e-3
