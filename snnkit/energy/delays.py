@@ -90,6 +90,7 @@ def delay_count(path: str, spec: Any, x: Tensor, y: Tensor, alphabet: Alphabet) 
         tuple(weight.shape),
         alphabet,
         weights=weight.numel(),
+        biases=outputs if getattr(spec, "bias", False) else 0,
         delays=memory,
     )
 

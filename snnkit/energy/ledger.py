@@ -37,7 +37,7 @@ class OpRecord:
         path: module path, "" for the model itself. op: operator name.
         kind: "weight", "product", "neuron" or "pointwise".
         a, b: alphabets of its operands, union over all calls.
-        weights: number of stored weights.
+        weights, biases: number of stored weights, and of biases or offsets of a folded norm.
         neuron: declared spec, for kind "neuron". delays: memory of its delays.
         calls: number of calls. executions: (sample, step) pairs it ran for; T per sample, or 1 if it
             runs once for all steps.
@@ -51,6 +51,7 @@ class OpRecord:
     a: Alphabet = EMPTY
     b: Alphabet = EMPTY
     weights: int = 0
+    biases: int = 0
     neuron: NeuronSpec | None = None
     delays: tuple[DelayMemory, ...] = ()
     calls: int = 0
@@ -134,6 +135,7 @@ class Ledger:
             record = self.records[key] = OpRecord(path, op, count.kind, key, neuron=neuron)
         record.a, record.b = record.a | count.a, record.b | count.b
         record.weights = max(record.weights, count.weights)
+        record.biases = max(record.biases, count.biases)
         record.delays = count.delays
         record.calls += 1
         self._order += 1

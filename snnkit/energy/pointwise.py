@@ -50,11 +50,11 @@ def count(op: Op, **values: int) -> OpCount | object:
     return OpCount("pointwise", dict(values), math.prod(shape[:2]), shape, shape[2:])
 
 
-def _folded_bias(op: Op, linear: Linear) -> OpCount | object:
-    """One addition per element, paid by the weight layer."""
+def _folded_bias(op: Op, linear: Linear, offsets: int) -> OpCount | object:
+    """One addition per element, paid by the weight layer; ``offsets`` stored numbers."""
     answer = count(op, bias_add=next(tensors_in((op.out,))).numel())
     if isinstance(answer, OpCount):
-        answer.path = linear.path
+        answer.path, answer.biases = linear.path, offsets
     return answer
 
 
@@ -96,7 +96,7 @@ def _add(op: Op) -> OpCount | object:
         linear = _linear_output(op, one)
         if linear is not None and not op.is_data(other) and op.out.numel() == one.numel():
             op.linear = Linear(linear.path, True)
-            return _folded_bias(op, linear)
+            return _folded_bias(op, linear, other.numel() if isinstance(other, Tensor) else 1)
     a, b = op.declared(x), op.declared(y)
     alpha = op.args.get("alpha", 1)
     if a is not None and b is not None and alpha == 1:
@@ -156,7 +156,7 @@ def _batch_norm(op: Op) -> OpCount | object:
         op.notes.append("a batch norm cannot be folded into a weight layer before it: priced per element")
         return count(op, muls=x.numel(), adds=x.numel())
     op.linear = Linear(linear.path, True)
-    return FREE if linear.bias else _folded_bias(op, linear)
+    return FREE if linear.bias else _folded_bias(op, linear, x.shape[1])
 
 
 def normalisation(size: int, groups: int, centred: bool, weight: bool, bias: bool) -> dict[str, int]:

@@ -60,7 +60,7 @@ class OpCount:
             ``[B, ...]``; tells how rows belong to steps and samples.
         signature: further sizes that tell operations of one module apart.
         a, b: alphabets of the operands; b only for products.
-        weights: number of stored weights.
+        weights, biases: number of stored weights, and of biases or offsets of a folded norm.
         path: the module that pays, if not the one that runs the operation.
         delays: memory that its delays need, see :mod:`snnkit.energy.delays`.
     """
@@ -73,6 +73,7 @@ class OpCount:
     a: Alphabet = EMPTY
     b: Alphabet = EMPTY
     weights: int = 0
+    biases: int = 0
     path: str | None = None
     delays: tuple[DelayMemory, ...] = ()
 

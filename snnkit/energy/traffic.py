@@ -35,9 +35,13 @@ def traffic(record: OpRecord, setup: Setup, steps: float) -> Iterator[Charge]:
         yield from _sums(record, setup, work)
         yield from _inputs(record, setup, work)
     if record.total("bias_add"):
-        if setup.flow.weights in ("tensor", "fit"):  # one word per output channel is next to nothing
-            return
-        yield Charge("mem_w", "bias_add", 1.0, setup.access("w", setup.weight_bits, 0))
+        size = record.biases * setup.weight_bits / 8
+        word = setup.access("w", setup.weight_bits, size)
+        if setup.flow.weights in ("tensor", "fit"):
+            once = setup.flow.weights == "tensor" or setup.on_chip(size)
+            yield Charge("mem_w", INFERENCES if once else EXECUTIONS, record.biases, word)
+        else:
+            yield Charge("mem_w", "bias_add", 1.0, word)
 
 
 def _size(record: OpRecord, count: str) -> float:

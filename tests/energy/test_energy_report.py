@@ -80,6 +80,13 @@ def test_csv_has_one_row_per_layer_and_term(tmp_path, tiny):
     assert all(float(r["count"]) * float(r["unit_pj"]) == pytest.approx(float(r["pj"])) for r in rows)
 
 
+def test_every_term_has_a_column():
+    from snnkit.energy.render import GROUPS
+    from snnkit.energy.terms import TERMS
+
+    assert sorted(term for group in GROUPS.values() for term in group) == sorted(TERMS)
+
+
 def test_table(tiny):
     from rich.console import Console
 
