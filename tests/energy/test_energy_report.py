@@ -11,7 +11,8 @@ import stat
 import pytest
 
 from snnkit.energy import Report, price
-from snnkit.errors import ConfigError, FormatError
+from snnkit.energy.references import reference_pj
+from snnkit.errors import ConfigError, FormatError, UnknownNameError
 
 
 def test_json_round_trip(tmp_path, tiny):
@@ -118,3 +119,25 @@ def test_plots(tmp_path, tiny, kind):
     with pytest.raises(ConfigError, match="kind"):
         report.plot("pie")
     plt.close("all")
+
+
+def test_measured_chips_are_lines_beside_the_estimate(tiny):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    report = price(tiny)
+    shown = report.plot("breakeven", references={"xylo-audio-2": None, "speck": 2}).lines
+    assert {"Xylo Audio 2, one keyword", "Speck, running, 2 ms"} <= {line.get_label() for line in shown}
+    for references, error, match in (
+        ({"spek": 1}, UnknownNameError, "did you mean 'speck'"),
+        ({"speck": None}, ConfigError, "0.7 mW.*latency in ms"),
+        ({"speck": -1}, ConfigError, "references"),
+    ):
+        with pytest.raises(error, match=match):
+            report.plot("breakeven", references=references)
+    with pytest.raises(ConfigError, match="breakeven"):
+        report.plot("terms", references={"speck": 2})
+    plt.close("all")
+    assert reference_pj("speck", 2) == ("Speck, running, 2 ms", pytest.approx(1.4e6))
