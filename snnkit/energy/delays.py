@@ -49,7 +49,13 @@ def delay_count(path: str, spec: Any, x: Tensor, y: Tensor, alphabet: Alphabet) 
     Raises:
         ShapeError, InputTypeError: the declaration does not fit the input, or is none.
     """
-    weight, delays = spec.weight, [d.detach() for d in spec.delays]
+    missing = [name for name in ("weight", "delays", "max_delay") if not hasattr(spec, name)]
+    if missing:
+        raise InputTypeError(
+            f"energy_delays() of {path or 'the model'}: got {type(spec).__name__}, expected an object with "
+            f"weight, delays and max_delay; without {', '.join(missing)}."
+        )
+    weight, delays = spec.weight, [d.detach().to(x.device) for d in spec.delays]
     _check(path, spec, delays, x)
     rows, deepest = math.prod(x.shape[:2]), int(spec.max_delay)
     if weight is None:

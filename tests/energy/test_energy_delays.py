@@ -181,6 +181,7 @@ def test_a_norm_after_a_delay_layer_is_folded():
         (lambda d: d._replace(delays=(torch.full((O, I), -1),)), InputTypeError, "whole steps"),
         (lambda d: d._replace(delays=(torch.zeros(O, I + 1),)), ShapeError, "broadcast"),
         (lambda d: d._replace(delays=()), ShapeError, "broadcast"),
+        (lambda d: d.weight, InputTypeError, "got Parameter, expected an object with weight"),
         (lambda d: d._replace(weight=torch.zeros(O, I + 1, 1)), ShapeError, "expected a weight"),
         (lambda d: d._replace(weight=None), ShapeError, "one for each of the 4 channels"),
     ],
