@@ -39,11 +39,11 @@ class Pricer(Protocol):
         steps: int | None = None,
     ) -> Report:
         """The network without spikes."""
-        raise NotImplementedError
+        ...
 
     def other(self, trace: Trace, bits: int | None, sparsity: float, latency_ms: float | None) -> Report:
         """Another network without spikes."""
-        raise NotImplementedError
+        ...
 
 
 @dataclass(frozen=True, slots=True)
