@@ -9,7 +9,7 @@ from .cache import CacheWarning
 from .check import Finding, check_dataset, check_files, event_files
 from .cochlea import Cochlea
 from .collate import Batch, EventBatch, collate, collate_events
-from .dataset import EventDataset
+from .dataset import EventDataset, all_items
 from .digits import DigitsEvents
 from .events import Events
 from .folder import EventFolder
@@ -56,7 +56,7 @@ from .simulator import Camera
 from .split import holdout
 from .spoken import SpokenDigits
 from .statistics import EventStatistics, statistics
-from .transformed import Transformed
+from .transformed import Transformed, as_configured
 
 __all__ = [
     "CIFAR10DVS",
@@ -94,6 +94,8 @@ __all__ = [
     "SpikeFile",
     "SpokenDigits",
     "Transformed",
+    "all_items",
+    "as_configured",
     "batch_frames",
     "check_dataset",
     "check_files",
