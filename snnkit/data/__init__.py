@@ -47,6 +47,7 @@ from .readers import (
     write_dat,
     write_evt2,
     write_nmnist,
+    write_nmnist_1d,
     write_npz,
 )
 from .registry import DATASETS
@@ -124,5 +125,6 @@ __all__ = [
     "write_dat",
     "write_evt2",
     "write_nmnist",
+    "write_nmnist_1d",
     "write_npz",
 ]
