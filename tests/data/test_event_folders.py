@@ -106,7 +106,7 @@ def test_any_part_of_the_layout(tree):
 @pytest.mark.parametrize(
     ("make", "parts"),
     [
-        (lambda t: NMNIST(t / "nowhere"), ("nowhere", "No such file", "Check the path")),
+        (lambda t: NMNIST(t / "nowhere"), ("nowhere", "No such file", "Expected layout")),
         (lambda t: NMNIST(t / "Train"), ("no folder 'Train'", "'0', '7'", "Train/<digit>/<id>.bin")),
         (lambda t: NMNIST.from_folder(t / "empty"), ("no folder 'Test'", "no folders", "downloaded")),
         (lambda t: NMNIST(t / "other", None), ("['cats']", "no classes", "<class>/<name>.bin", "'9'")),
