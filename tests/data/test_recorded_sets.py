@@ -17,7 +17,9 @@ from snnkit.data import (
     SSC,
     DVSGesture,
     Events,
+    Framing,
     NCaltech101,
+    Transformed,
     hashed_split,
     write_dat,
     write_nmnist,
@@ -173,6 +175,18 @@ def test_bad_label_files_are_refused(gestures, text, message):
     (gestures / "user01_led_labels.csv").write_text(text)
     with pytest.raises(FormatError, match=message):
         DVSGesture(gestures)
+
+
+def test_cached_gestures_are_not_decoded_again(gestures, tmp_path, monkeypatch):
+    steps, cache = [Framing(T=2)], tmp_path / "cache"
+    wanted = [Transformed(DVSGesture(gestures), steps, cache_dir=cache)[i][0] for i in range(4)]
+    with monkeypatch.context() as patched:
+        patched.setattr(DVSGesture, "events", None)
+        seen = Transformed(DVSGesture(gestures), steps, cache_dir=cache)
+        assert all(torch.equal(seen[i][0], wanted[i]) for i in range(4))
+    assert len({DVSGesture(gestures).fingerprint(i) for i in range(2)}) == 2  # cuts of one file
+    aedat3(gestures / "user01_led.aedat", [10, 20, 30, 40, 50, 55])
+    assert Transformed(DVSGesture(gestures), steps, cache_dir=cache)[1][0].sum() == wanted[1].sum() + 1
 
 
 def test_label_file_that_is_missing_huge_or_binary(gestures):
