@@ -7,7 +7,7 @@ TORCH ?= torch>=2.6
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt
-PEERS := spikingjelly==2.0.0 snntorch==1.0.0 norse==1.1.0 nir nirtorch
+PEERS := spikingjelly==2.0.0 snntorch==1.0.0 norse==1.1.0 nir nirtorch tonic==1.7.0 importRosbag
 PEERS_NEED := loguru scipy tqdm packaging requests h5py
 
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

@@ -1,6 +1,6 @@
 """Pictures of one sample per data set for docs/data.md: ``python docs/make_data_pictures.py RECORDINGS``.
 
-RECORDINGS holds ``nmnist_mini``, ``fsdd``, ``dvs_gesture_clips`` and ``mnist_mini``.
+RECORDINGS holds ``nmnist_mini``, ``fsdd``, ``dvs_gesture_clips``, ``mnist_mini`` and ``format_samples``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from snnkit import plot
-from snnkit.data import MNIST, NMNIST, DigitsEvents, ShapesDataset, SpokenDigits, read_nmnist
+from snnkit.data import MNIST, NMNIST, DigitsEvents, ShapesDataset, SpokenDigits, open_events, read_nmnist
 
 OUT = Path(__file__).parent / "images"
 
@@ -28,6 +28,9 @@ def main(folder: Path) -> None:
         "nmnist": lambda: NMNIST(folder / "nmnist_mini").events(300),
         "gesture": lambda: gesture(folder / "dvs_gesture_clips" / "2.bin"),
         "spoken": lambda: SpokenDigits(folder / "fsdd").events(300),
+        "ncars": lambda: open_events(folder / "format_samples" / "sample_ncars.dat"),
+        "ntidigits": lambda: open_events(folder / "format_samples" / "ntidigits_1.bs1"),
+        "evt2": lambda: open_events(folder / "format_samples" / "evt2_sample.raw"),
     }.items():
         plot.save(plot.overview(make()), OUT / f"data_{name}.png", dpi=80)
     plot.save(shapes(), OUT / "data_shapes.png", dpi=80)

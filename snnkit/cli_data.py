@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from .checks import integer
 from .errors import ConfigError
 
 __all__ = ["add_data_commands"]
 
 _SHOWN = 20  # findings that are printed
+_SENSORS = ((34, 34), (128, 128), (240, 180), (304, 240), (346, 260), (640, 480), (1280, 720))
 
 
 def add_data_commands(commands: Any) -> None:
@@ -23,10 +26,13 @@ def add_data_commands(commands: Any) -> None:
     show.set_defaults(run=_show)
     show.add_argument("file", help="event file, or the name of a data set (snnkit list datasets)")
     show.add_argument("--root", metavar="FOLDER", help="of the recordings of a data set")
-    show.add_argument("--index", type=int, default=0, help="which recording of a data set (default: 0)")
+    show.add_argument("--split", default="train", help="of a data set (default: train)")
+    show.add_argument(
+        "--index", type=int, default=0, help="which recording of a data set or an HDF5 file (default: 0)"
+    )
     show.add_argument("--out", metavar="FOLDER", default=".", help="for the pictures (default: here)")
     show.add_argument("--frames", type=int, default=40, help="of the animation (default: 40)")
-    _common(show)
+    _sensor(show, "which is guessed otherwise")
 
     check = parts.add_parser(
         "check",
@@ -38,7 +44,9 @@ def add_data_commands(commands: Any) -> None:
     check.set_defaults(run=_check)
     check.add_argument("folder", help="folder of recordings")
     check.add_argument("--report", metavar="FILE", help="write all findings as JSON")
-    _common(check)
+    check.add_argument("--dataset", help="name of a data set that says how the folder is laid out")
+    check.add_argument("--split", default="train", help="of a data set (default: train)")
+    _sensor(check, "40-bit files are held against 34x34 otherwise")
 
     bench = parts.add_parser("bench", help="recordings and events per second, through a data loader")
     bench.set_defaults(run=_bench)
@@ -50,10 +58,10 @@ def add_data_commands(commands: Any) -> None:
     bench.add_argument("--T", type=int, default=8, help="frames per sample (default: %(default)s)")
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", help="name of a data set that says how the folder is laid out")
-    parser.add_argument("--split", default="train", help="of a data set (default: train)")
-    parser.add_argument("--sensor", metavar="WxH", help="for formats that do not say it, as 34x34")
+def _sensor(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    parser.add_argument(
+        "--sensor", metavar="WxH", help=f"of files that do not tell it, as 34x34; {otherwise}"
+    )
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -63,6 +71,7 @@ def _show(args: argparse.Namespace) -> None:
     from . import plot
     from .data import DATASETS, statistics
 
+    integer("--frames", args.frames, 1, 300)
     if args.file in DATASETS:
         data = _open(args.file, args.root, args.split)
         if not -len(data) <= args.index < len(data):
@@ -71,7 +80,7 @@ def _show(args: argparse.Namespace) -> None:
             )
         events, name = data.events(args.index), f"{args.file}_{args.split}_{args.index}"
     else:
-        events, name = _reader(args)(args.file), Path(args.file).stem
+        events, name = _recording(args), Path(args.file).stem
     s = statistics(events)
     table = Table(show_header=False, box=None)
     table.add_row("events", f"{s.events:,}")
@@ -113,12 +122,15 @@ def _check(args: argparse.Namespace) -> int:
         number, results = len(paths), check_files(paths, _reader(args))
     if not number:
         raise ConfigError(f"data check: no recordings in {args.folder!r}.")
-    findings = [f for found in track(results, "checking", number, transient=True) for f in found]
+    bar = track(results, "checking", number, transient=True, disable=not sys.stdout.isatty())
+    findings = [f for found in bar for f in found]
     kinds = Counter(finding.kind for finding in findings)
     for finding in findings[:_SHOWN]:
         print(f"{finding.kind}: {finding.name}: {finding.message}")
     if len(findings) > _SHOWN:
         print(f"... and {len(findings) - _SHOWN} more")
+    if kinds["unreadable"] and not (args.sensor or args.dataset):
+        print("Files that do not tell their sensor were held against 34x34: give another with --sensor WxH.")
     summary = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())) or "nothing wrong"
     print(f"{number} recordings checked: {summary}")
     if args.report:
@@ -135,13 +147,14 @@ def _bench(args: argparse.Namespace) -> None:
     from .data import Framing, Transformed, collate_events
 
     data = _open(args.dataset, args.root, "train")
-    number = min(args.samples, len(data))
+    workers, batch_size = integer("--workers", args.workers, 0), integer("--batch-size", args.batch_size)
+    number = min(integer("--samples", args.samples), len(data))
     for what, steps in (("events", []), (f"frames T={args.T}", [Framing(T=args.T)])):
         seen = Subset(Transformed(data, steps), range(number))
         loader = DataLoader(
             seen,
-            args.batch_size,
-            num_workers=args.workers,
+            batch_size,
+            num_workers=workers,
             collate_fn=_counted if steps else collate_events,
         )
         begin, size = time.perf_counter(), 0
@@ -151,7 +164,7 @@ def _bench(args: argparse.Namespace) -> None:
         unit = "counts" if steps else "events"
         print(
             f"{what:12} {number / seconds:10,.0f} recordings/s  {size / seconds / 1e6:8.2f} M {unit}/s  "
-            f"({number} recordings, {args.workers} workers, start included)"
+            f"({number} recordings, {workers} workers, start included)"
         )
 
 
@@ -171,6 +184,27 @@ def _open(name: str, root: str | None, split: str) -> Any:
     if not hasattr(data, "events"):
         raise ConfigError(f"data set {name!r} holds no recordings of events.")
     return data
+
+
+def _recording(args: argparse.Namespace) -> Any:
+    """The events of a file; a sensor that neither file nor caller tells is guessed, and said."""
+    from .data import FORMATS, identify_format
+
+    name = identify_format(args.file)
+    read = FORMATS.get(name).read
+    if name == "hdf5":
+        return read(args.file, index=args.index)
+    largest = {"40-bit": (256, 256, 2), "40-bit-1d": (2**16, 1, 2), "npy": (2**16, 2**16, 2)}
+    if args.sensor or name not in largest:
+        return _reader(args)(args.file)
+    events = read(args.file, largest[name])
+    width, height = (int(side.max(initial=0)) + 1 for side in (events.x, events.y))
+    if name == "40-bit-1d":
+        size = max(width, 64), 1
+    else:
+        size = next((s for s in _SENSORS if width <= s[0] and height <= s[1]), (width, height))
+    print(f"sensor {size[0]}x{size[1]} guessed from the events; give another with --sensor WxH")
+    return events.with_(sensor_size=(*size, 2))
 
 
 def _reader(args: argparse.Namespace) -> Any:

@@ -6,14 +6,16 @@ A registry holds factories, never instances. An unknown name raises with the clo
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .errors import ConfigError, InputTypeError, UnknownNameError, quote
 
 __all__ = ["Registry", "closest"]
 
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 Factory = TypeVar("Factory", bound=Callable[..., object])
 
 
@@ -67,6 +69,27 @@ class Registry(Generic[Factory]):
             f"unknown {self.kind} {quote(name)}{closest(name, self._factories)} "
             f"Available: {', '.join(self.names())}."
         )
+
+    def make(self, name: str, /, **arguments: Any) -> Any:
+        """What the factory called ``name`` makes of ``arguments``, which are held against its signature.
+
+        Raises:
+            UnknownNameError: no such factory.
+            ConfigError: an argument that it does not have, or one that it cannot do without.
+        """
+        factory = self.get(name)
+        known = inspect.signature(factory).parameters
+        for key in arguments:
+            if key not in known:
+                raise ConfigError(
+                    f"{self.kind} {name!r} has no argument {quote(key)}{closest(key, known)} "
+                    f"Arguments: {', '.join(known) or 'none'}."
+                )
+        missing = [k for k, p in known.items() if p.default is p.empty and p.kind in _NAMED]
+        missing = [k for k in missing if k not in arguments]
+        if missing:
+            raise ConfigError(f"{self.kind} {name!r} needs {', '.join(missing)}: give {missing[0]}=...")
+        return factory(**arguments)
 
     def names(self, pattern: str = "*") -> list[str]:
         """Sorted names that match the shell-style ``pattern``.

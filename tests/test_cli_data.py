@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from snnkit.cli import main
-from snnkit.data import Events, write_evt2, write_nmnist
+from snnkit.data import Events, write_evt2, write_nmnist, write_nmnist_1d
 
 
 @pytest.fixture
@@ -49,6 +49,42 @@ def test_show_takes_the_sensor_of_a_format_without_one(tmp_path: Path, recording
     assert main([*arguments, "--sensor", "34x34"]) == 0
     assert main([*arguments, "--sensor", "20x20"]) == 2
     assert main([*arguments, "--sensor", "34"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("side", "told"), [(30, "34x34 guessed"), (35, "128x128 guessed"), (129, "240x180 guessed")]
+)
+def test_show_guesses_a_sensor_and_says_so(
+    tmp_path: Path, side: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_nmnist(tmp_path / "a.bin", Events([0, 5], [3, side - 1], [2, 1], [0, 1], (256, 256, 2)))
+    assert main(["data", "show", str(tmp_path / "a.bin"), "--out", str(tmp_path), "--frames", "2"]) == 0
+    assert f"sensor {told} from the events; give another with --sensor WxH" in capsys.readouterr().out
+
+
+def test_show_of_other_files_without_a_sensor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    events = Events([0, 5], [3, 200], [2, 201], [0, 1], (256, 256, 2))
+    np.save(tmp_path / "a.npy", events.to_structured())
+    assert main(["data", "show", str(tmp_path / "a.npy"), "--out", str(tmp_path), "--frames", "2"]) == 0
+    assert "sensor 304x240 guessed" in capsys.readouterr().out
+    units = Events(range(20), [9] * 20, [0] * 20, [1] * 20, (64, 1, 2))
+    write_nmnist_1d(tmp_path / "a.bs1", units)
+    assert main(["data", "show", str(tmp_path / "a.bs1"), "--out", str(tmp_path)]) == 0
+    assert "sensor 64x1 guessed" in capsys.readouterr().out
+
+
+def test_show_of_one_recording_of_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["labels"] = np.array([4, 5])
+        for name, kind in (("times", np.float16), ("units", np.uint16)):
+            column = file.create_dataset(f"spikes/{name}", (2,), h5py.vlen_dtype(kind))
+            column[0], column[1] = np.ones(1, kind), np.ones(3, kind)
+    arguments = ["data", "show", str(tmp_path / "a.h5"), "--out", str(tmp_path), "--index"]
+    assert main([*arguments, "1"]) == 0
+    assert "700x1x1" in capsys.readouterr().out
+    assert main([*arguments, "2"]) == 2
+    assert "[0, 1]" in capsys.readouterr().err
 
 
 def test_check_tells_by_its_status(
@@ -99,6 +135,10 @@ def test_bench_prints_a_rate(
         (["show", "shapes"], "no recordings of events"),
         (["check", ".", "--dataset", "shapes"], "Give its folder"),
         (["show", "digits", "--index", "1437"], "below 1437"),
+        (["bench", "--workers", "-1"], "--workers: got -1"),
+        (["bench", "--batch-size", "0"], "--batch-size: got 0"),
+        (["bench", "--samples", "0"], "--samples: got 0"),
+        (["show", "digits", "--frames", "0"], "--frames: got 0"),
     ],
 )
 def test_refusals_have_status_2(

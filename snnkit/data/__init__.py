@@ -9,7 +9,7 @@ from .cache import CacheWarning
 from .check import Finding, check_dataset, check_files, event_files
 from .cochlea import Cochlea
 from .collate import Batch, EventBatch, collate, collate_events
-from .dataset import EventDataset
+from .dataset import EventDataset, all_items
 from .digits import DigitsEvents
 from .events import Events
 from .folder import EventFolder
@@ -47,6 +47,7 @@ from .readers import (
     write_dat,
     write_evt2,
     write_nmnist,
+    write_nmnist_1d,
     write_npz,
 )
 from .registry import DATASETS
@@ -56,7 +57,7 @@ from .simulator import Camera
 from .split import holdout
 from .spoken import SpokenDigits
 from .statistics import EventStatistics, statistics
-from .transformed import Transformed
+from .transformed import Transformed, as_configured
 
 __all__ = [
     "CIFAR10DVS",
@@ -94,6 +95,8 @@ __all__ = [
     "SpikeFile",
     "SpokenDigits",
     "Transformed",
+    "all_items",
+    "as_configured",
     "batch_frames",
     "check_dataset",
     "check_files",
@@ -122,5 +125,6 @@ __all__ = [
     "write_dat",
     "write_evt2",
     "write_nmnist",
+    "write_nmnist_1d",
     "write_npz",
 ]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -14,7 +18,31 @@ from .events import Events, fingerprint
 from .frames import Framing, Polarity
 from .limits import LIMITS
 
-__all__ = ["EventDataset"]
+__all__ = ["EventDataset", "SquareFrames", "all_items"]
+
+
+@dataclass(frozen=True)
+class SquareFrames:
+    """Frames of one shape for networks: ``[T, P, S, S]``; ``[T, P*W, 1, 1]`` of a 1-D sensor.
+
+    Args:
+        framing: events to frames.
+        size: side S, cropped or padded with zeros around the centre; None: as the sensor.
+    """
+
+    framing: Framing
+    size: int | None = None
+
+    def __call__(self, events: Events) -> Tensor:
+        """Frames of one recording."""
+        frames = self.framing(events)
+        if frames.ndim == 2:
+            return frames[..., None, None]
+        if self.size is None:
+            return frames
+        width, height, _ = events.sensor_size
+        left, top = (self.size - width) // 2, (self.size - height) // 2
+        return F.pad(frames, (left, self.size - width - left, top, self.size - height - top))
 
 
 class EventDataset(Dataset[tuple[Tensor, int]], ABC):
@@ -33,6 +61,8 @@ class EventDataset(Dataset[tuple[Tensor, int]], ABC):
 
     Attributes:
         labels, num_classes, sensor_size, T: as above.
+        representation: what makes frames of a recording; the last step of :class:`Transformed` that keeps
+            the items of the data set as they are.
         in_channels: P of the frames. img_size: side S of the frames.
 
     Raises:
@@ -54,6 +84,7 @@ class EventDataset(Dataset[tuple[Tensor, int]], ABC):
         require(ok, f"{type(self).__name__}.size", size, "an int > 0, or None for the size of the sensor")
         require(T is not None, f"{type(self).__name__}.T", T, "an int > 0")
         self._framing = Framing(T=T, polarity=polarity, binary=binary)
+        self.representation: Callable[[Events], Tensor] = SquareFrames(self._framing, size)
         self.labels, self.num_classes, self.sensor_size = labels, num_classes, sensor_size
         self.T, self._size = T, size
 
@@ -86,14 +117,7 @@ class EventDataset(Dataset[tuple[Tensor, int]], ABC):
 
     def frames(self, index: int) -> Tensor:
         """Frames ``[T, P, S, S]`` of one recording; ``[T, P*W, 1, 1]`` of a 1-D sensor."""
-        frames = self._framing(self.events(index))
-        if frames.ndim == 2:
-            return frames[..., None, None]
-        if self._size is None:
-            return frames
-        width, height, _ = self.sensor_size
-        left, top = (self._size - width) // 2, (self._size - height) // 2
-        return F.pad(frames, (left, self._size - width - left, top, self._size - height - top))
+        return self.representation(self.events(index))
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """The whole set: ``(frames [N, T, P, S, S] float32, labels [N])``, for training in memory.
@@ -101,13 +125,7 @@ class EventDataset(Dataset[tuple[Tensor, int]], ABC):
         Raises:
             LimitError: more cells than ``LIMITS.frame_cells``; iterate over the data set instead.
         """
-        first = self.frames(0)
-        LIMITS.check("frame_cells", len(self) * first.numel(), f"{type(self).__name__}.tensors: N*T*P*S*S")
-        frames = first.new_empty((len(self), *first.shape))
-        frames[0] = first
-        for i in range(1, len(self)):
-            frames[i] = self.frames(i)
-        return frames, self.labels.clone()
+        return all_items(self)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -133,3 +151,23 @@ class EventDataset(Dataset[tuple[Tensor, int]], ABC):
         return (
             f"{type(self).__name__}({len(self)} recordings on {size}, {self.num_classes} classes, T={self.T})"
         )
+
+
+def all_items(data: Any, indices: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    """Items of a data set as two tensors: ``(x [N, ...], labels [N])``, for training in memory.
+
+    Args:
+        data: items are (tensor of one shape, label).
+        indices: which items; None: all.
+
+    Raises:
+        LimitError: more cells than ``LIMITS.frame_cells``.
+    """
+    indices = range(len(data)) if indices is None else indices
+    first, label = data[indices[0]]
+    LIMITS.check("frame_cells", len(indices) * first.numel(), f"{type(data).__name__}.tensors: cells")
+    x, labels = first.new_empty((len(indices), *first.shape)), torch.empty(len(indices), dtype=torch.int64)
+    x[0], labels[0] = first, label
+    for n, i in enumerate(indices[1:], 1):
+        x[n], labels[n] = data[i]
+    return x, labels

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -38,11 +38,16 @@ class EventFolder(EventDataset):
 
     Item: ``(frames [T, P, S, S] float32, label)``; ``events(i)`` is the recording, ``paths[i]`` its file.
 
+    Attributes:
+        LAYOUT: where the data of a subclass come from and how they lie on disk, for messages.
+
     Raises:
         FormatError: no such folder, a sub-folder that is no class, no recording; reading a malformed
             recording, with its path.
         ConfigError: an argument out of range, or a recording of another sensor.
     """
+
+    LAYOUT: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -58,10 +63,11 @@ class EventFolder(EventDataset):
         size: int | None = None,
     ) -> None:
         require(callable(reader), "EventFolder.reader", reader, "a function path -> Events")
-        found = subfolders(path)
+        found = subfolders(path, self.LAYOUT or f"Expected layout: <class>/<name>{suffix}.")
         self.classes = tuple(classes if classes is not None else found)
         unknown = sorted(set(found) - set(self.classes))
         layout = f"Expected layout: <class>/<name>{suffix} with classes {quote(list(self.classes))}."
+        layout = self.LAYOUT or layout
         if unknown:
             raise FormatError(path, f"the folders {quote(unknown)} are no classes.", hint=layout)
         self.paths: list[str] = []
@@ -118,10 +124,10 @@ def _named(reader: Callable[..., Events]) -> str | None:
     return None if "<" in name else f"{name} {arguments!r}"
 
 
-def subfolders(path: str | os.PathLike[str]) -> list[str]:
+def subfolders(path: str | os.PathLike[str], hint: str = "Check the path.") -> list[str]:
     """Names of the visible folders in ``path``, sorted.
 
-    Raises:
+    Raises, with ``hint``:
         InputTypeError: not a path. FormatError: no such folder, or not readable.
     """
     if not isinstance(path, str | os.PathLike):
@@ -131,7 +137,7 @@ def subfolders(path: str | os.PathLike[str]) -> list[str]:
             return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise FormatError(path, f"cannot be opened as a folder: {why}.", hint="Check the path.") from error
+        raise FormatError(path, f"cannot be opened as a folder: {why}.", hint=hint) from error
 
 
 def _files(folder: Path, suffix: str) -> list[str]:

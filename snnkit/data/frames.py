@@ -8,6 +8,9 @@ With t0, t1 the recording interval, event time t and integer arithmetic througho
 
 Times are sorted, so every bin is one slice of the arrays. Its first event is found by bisection of t
 with the exact edge ceil(k (t1 - t0) / T), which needs no division per event and cannot overflow.
+
+Counts are added in the result itself where its dtype holds their sum; elsewhere as int64, a few bins at a
+time.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ __all__ = ["Framing", "Polarity", "to_frames"]
 Polarity = Literal["separate", "merge", "signed", "on_only"]
 Span = Literal["recording", "events"]
 _CELLS_AT_ONCE = 2**22  # int64 counts held beside the result: 32 MiB
+_EVENTS_AT_ONCE = 2**16  # whose places stay in the cache of a core
+_DIRECT = {
+    torch.float32: np.float32, torch.float64: np.float64, torch.int32: np.int32, torch.int64: np.int64,
+}  # fmt: skip
 _DTYPES = (
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
     *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
@@ -95,11 +102,23 @@ class Framing:
         cuts = self._cuts(events, steps, start, length)
         if cuts[-1] < len(events):
             report("to_frames", f"drop_last: {len(events) - cuts[-1]} of {len(events)} events dropped.")
-        frames = torch.empty((steps, channels, height, width), dtype=self.dtype)
-        group = max(1, _CELLS_AT_ONCE // (polarities * height * width))
+        shape = (steps, channels, height, width)
+        direct = self.dtype in _DIRECT and len(events) <= self.largest
+        # pages of np.zeros are not touched before an event is
+        frames = (
+            torch.from_numpy(np.zeros(shape, _DIRECT[self.dtype]))
+            if direct
+            else torch.empty(shape, dtype=self.dtype)
+        )
+        group = max(1, steps if direct else _CELLS_AT_ONCE // (channels * height * width))
         for k in range(0, steps, group):
-            counts = self._combine(_count(events, cuts[k : k + group + 1]))
-            frames[k : k + group] = torch.from_numpy(counts).to(self.dtype)
+            part = frames[k : k + group]
+            counts = part.numpy() if direct else np.zeros(part.shape, np.int64)
+            self._add(counts, events, cuts[k : k + group + 1])
+            if self.binary:
+                np.sign(counts, out=counts)
+            if not direct:
+                part.copy_(torch.from_numpy(self._exact(counts)))
         return frames.reshape(steps, channels * width) if height == 1 else frames
 
     @property
@@ -147,18 +166,27 @@ class Framing:
             cuts[-1] = n  # an inclusive end belongs to the last bin
         return cuts
 
-    def _combine(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """``[T, P, H, W]`` counts of OFF and ON -> channels of the result, within its dtype."""
-        match self.polarity:
-            case "merge":
-                counts = counts.sum(1, keepdims=True)
-            case "signed":
-                counts = counts[:, 1:] - counts[:, :1]
-            case "on_only":
-                counts = np.ascontiguousarray(counts[:, 1:])
-        if self.binary:
-            return np.sign(counts)
-        largest = int(max(counts.max(), -counts.min())) if counts.size else 0
+    def _add(self, counts: NDArray, events: Events, cuts: NDArray[np.int64]) -> None:
+        """Add the events between ``cuts`` to ``counts [bins, C, H, W]``."""
+        _, channels, height, width = counts.shape
+        place = np.repeat(np.arange(len(cuts) - 1), np.diff(cuts))
+        for a in range(0, len(place), _EVENTS_AT_ONCE):
+            cell = place[a : a + _EVENTS_AT_ONCE]
+            inside = slice(int(cuts[0]) + a, int(cuts[0]) + a + len(cell))
+            p = events.p[inside]
+            if channels == 2:
+                cell = 2 * cell + p
+            cell = (cell * height + events.y[inside]) * width + events.x[inside]
+            one: Any = counts.dtype.type(1)
+            if self.polarity == "on_only":
+                cell = cell[p == 1]
+            elif self.polarity == "signed":
+                one = 2 * p.astype(counts.dtype) - one
+            np.add.at(counts.reshape(-1), cell, one)
+
+    def _exact(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``counts``, if the dtype of the result holds them."""
+        largest = int(np.abs(counts).max(initial=0))
         if largest > self.largest:
             raise LimitError(
                 f"to_frames: a count of {largest} exceeds what {self.dtype} represents exactly "
@@ -211,19 +239,6 @@ def to_frames(
                 [0., 1.]])
     """
     return Framing(T, window_us, count, polarity, binary, dtype, span, drop_last)(events)
-
-
-def _count(events: Events, cuts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts ``[bins, P, H, W]`` of the bins between ``cuts``."""
-    width, height, polarities = events.sensor_size
-    a, b = int(cuts[0]), int(cuts[-1])
-    bins = len(cuts) - 1
-    cell = np.repeat(np.arange(bins, dtype=np.int64), np.diff(cuts))
-    for values, size in ((events.p, polarities), (events.y, height), (events.x, width)):
-        cell *= size
-        cell += values[a:b]
-    shape = (bins, polarities, height, width)
-    return np.bincount(cell, minlength=bins * polarities * height * width).reshape(shape)
 
 
 def _positive(name: str, value: Any) -> int:

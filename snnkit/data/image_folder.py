@@ -57,7 +57,8 @@ class ImageFolder(EncodedImages):
         integer("ImageFolder.size", size, 1, 4096)
         require(split is None or "/" not in str(split), "ImageFolder.split", split, "the name of a folder")
         folder = Path(root) if split is None else Path(root) / split
-        self.classes = tuple(subfolders(folder))
+        layout = f"Expected <split>/<class>/<name>{'|'.join(_SUFFIXES)}; split=None without splits."
+        self.classes = tuple(subfolders(folder, layout))
         found = [
             (str(path), label)
             for label, name in enumerate(self.classes)
@@ -68,7 +69,7 @@ class ImageFolder(EncodedImages):
             raise FormatError(
                 folder,
                 "no picture in it.",
-                hint=f"Expected <class>/<name>{'|'.join(_SUFFIXES)} in this folder.",
+                hint=layout,
             )
         channels = 1 if gray else 3
         LIMITS.check("frame_cells", len(found) * channels * size**2, "ImageFolder: N*C*H*W")

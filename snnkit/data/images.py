@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from ..checks import integer
 from ..encoding import ENCODERS
 from ..errors import InputTypeError, require
-from .limits import LIMITS
+from .dataset import all_items
 
 __all__ = ["EncodedImages"]
 
@@ -75,12 +75,7 @@ class EncodedImages(Dataset[tuple[Tensor, int]]):
         Raises:
             LimitError: more cells than ``LIMITS.frame_cells``; iterate over the data set instead.
         """
-        cells = self.T * self.images.numel()
-        LIMITS.check("frame_cells", cells, f"{type(self).__name__}.tensors: N*T*C*H*W")
-        frames = torch.empty(len(self), self.T, *self.images.shape[1:])
-        for i in range(len(self)):
-            frames[i] = self._encoded(i)
-        return frames, self.labels.clone()
+        return all_items(self)
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.images.shape[1:]))

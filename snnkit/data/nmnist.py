@@ -99,7 +99,7 @@ class NMNIST(EventFolder):
             settings: further arguments of the class.
         """
         require(split in ("train", "test"), "NMNIST.split", split, "'train' or 'test'")
-        found = subfolders(path)
+        found = subfolders(path, _LAYOUT)
         if set(found) & set(_DIGITS):
             return cls(path, None, **settings)
         parts = {name.lower() for name in found} & {"train", "test"}
@@ -108,7 +108,7 @@ class NMNIST(EventFolder):
 
 def _part(root: str | os.PathLike[str], split: str) -> Path:
     """The folder ``Train`` or ``Test`` of ``root``, in any capitals."""
-    found = subfolders(root)
+    found = subfolders(root, _LAYOUT)
     names = [name for name in found if name.lower() == split]
     if len(names) != 1:
         raise FormatError(

@@ -61,6 +61,11 @@ class NCaltech101(_Split):
     Reference: Orchard, Jayawant, Cohen, Thakor 2015, Frontiers in Neuroscience 9:437.
     """
 
+    LAYOUT: ClassVar[str] = (
+        "Expected <class>/image_<number>.bin, as in the folder Caltech101 of G. Orchard's archive "
+        "Neuromorphic-Caltech101; it is not downloaded."
+    )
+
     def __init__(
         self,
         root: str | os.PathLike[str],
@@ -105,6 +110,10 @@ class CIFAR10DVS(_Split):
         FormatError: another layout; a malformed recording (when it is read). ConfigError: an argument.
     """
 
+    LAYOUT: ClassVar[str] = (
+        "Expected <class>/cifar10_<class>_<number>.aedat, airplane to truck, as in the archives of "
+        "CIFAR10-DVS on figshare; they are not downloaded."
+    )
     CLASSES: ClassVar[tuple[str, ...]] = (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     )  # fmt: skip
@@ -154,6 +163,11 @@ class NCARS(EventFolder):
         FormatError: another layout; a malformed recording (when it is read). ConfigError: an argument.
     """
 
+    LAYOUT: ClassVar[str] = (
+        "Expected n-cars_train/{cars,background}/*.dat and n-cars_test/..., as in the archive by Prophesee; "
+        "it is not downloaded."
+    )
+
     def __init__(
         self,
         root: str | os.PathLike[str],
@@ -168,12 +182,12 @@ class NCARS(EventFolder):
         on_unsorted: OnUnsorted = "error",
     ) -> None:
         require(split in ("train", "test"), "NCARS.split", split, "'train' or 'test'")
-        parts = [name for name in subfolders(root) if split in name.lower()]
+        parts = [name for name in subfolders(root, self.LAYOUT) if split in name.lower()]
         if len(parts) != 1:
             raise FormatError(
                 root,
                 f"expected one folder with {split!r} in its name, found {parts}.",
-                hint="Expected n-cars_train/{cars,background}/*.dat and n-cars_test/...; not downloaded.",
+                hint=self.LAYOUT,
             )
         sensor = (120, 100, 2)
         reader = partial(

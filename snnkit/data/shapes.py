@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from ..checks import integer
 from ..errors import require
+from .dataset import all_items
 from .registry import DATASETS
 
 __all__ = ["ShapesDataset"]
@@ -136,7 +137,7 @@ class ShapesDataset(Dataset[tuple[Tensor, int]]):
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """The whole set: ``(points [N, points, 3], labels [N])``."""
-        return torch.stack([self[i][0] for i in range(self.n)]), self.labels.clone()
+        return all_items(self)
 
     def __repr__(self) -> str:
         return f"ShapesDataset({self.split!r}, n={self.n}, points={self.points}, seed={self.seed})"

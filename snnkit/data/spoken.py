@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from .cache import Arrays, cache_folder, cached, key
 from .cochlea import Cochlea
 from .dataset import EventDataset
 from .events import Events
+from .frames import Framing
 from .readers import read_wav
 from .registry import DATASETS
 
@@ -84,6 +85,8 @@ class SpokenDigits(EventDataset):
         bins = integer("SpokenDigits.T", T) * (image or 1)
         super().__init__(labels, 10, (channels, 1, 1), T=bins, polarity="separate", binary=binary)
         self.T = T
+        if image:
+            self.representation = _Images(self._framing, image)
 
         digest = hashlib.sha256()
         for path in self.paths:
@@ -113,12 +116,17 @@ class SpokenDigits(EventDataset):
         """Side of a frame."""
         return self._image or super().img_size
 
-    def frames(self, index: int) -> Tensor:
-        """Frames of one recording, see the class."""
-        frames = super().frames(index)
-        if not self._image:
-            return frames
-        parts = frames.view(self.T, self._image, self._image, -1)  # step, part of the step, row, channel
+
+@dataclass(frozen=True)
+class _Images:
+    """``[T, 1, side, side]``: rows are groups of channels, columns are equal parts of a step."""
+
+    framing: Framing  # into T * side bins
+    side: int
+
+    def __call__(self, events: Events) -> Tensor:
+        counts = self.framing(events)  # [T * side, channels]
+        parts = counts.view(-1, self.side, self.side, counts.shape[1] // self.side)
         return parts.sum(-1).transpose(1, 2)[:, None].contiguous()
 
 

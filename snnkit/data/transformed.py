@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -15,13 +15,13 @@ from torch.utils.data import Dataset
 
 from .. import __version__
 from ..checks import integer
-from ..errors import InputTypeError, quote
+from ..errors import ConfigError, InputTypeError, quote, require
 from .cache import Arrays, cache_folder, cached, key
-from .dataset import EventDataset
+from .dataset import EventDataset, all_items
 from .events import Events
-from .transforms import EventTransform
+from .transforms import TRANSFORMS, EventTransform
 
-__all__ = ["Transformed"]
+__all__ = ["Transformed", "as_configured"]
 
 Step = EventTransform | Callable[..., Tensor]
 _LAYOUT = 1  # of cache entries
@@ -46,7 +46,8 @@ class Transformed(Dataset[tuple[Any, int]]):
         cache_dir: folder of the cache; "" takes ``$SNNKIT_CACHE`` or ``~/.cache/snnkit``; None: no cache.
 
     Attributes:
-        labels, num_classes: of ``data``.
+        labels, num_classes: of ``data``. random: whether any step is.
+        in_channels, img_size: of items that are frames ``[T, C, S, S]``.
 
     Raises:
         InputTypeError: a step that is none, or a transform behind a representation. ConfigError: seed.
@@ -88,10 +89,32 @@ class Transformed(Dataset[tuple[Any, int]]):
         }
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that live on
         self.labels, self.num_classes = data.labels, data.num_classes
+        self.random = any(map(_random, self.steps))
 
     def set_epoch(self, epoch: int) -> None:
         """Draw anew; trainers and loops call it before every epoch."""
         self._epoch.fill_(integer("Transformed.set_epoch", epoch, 0, 2**62))
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of a frame. Raises ConfigError: items are no square frames."""
+        return self._frame_shape()[1]
+
+    @property
+    def img_size(self) -> int:
+        """Side of a frame. Raises ConfigError: items are no square frames."""
+        return self._frame_shape()[3]
+
+    def _frame_shape(self) -> tuple[int, ...]:
+        first = self[0][0]
+        shape = tuple(first.shape) if isinstance(first, Tensor) else ()
+        ok = len(shape) == 4 and shape[2] == shape[3]
+        require(ok, "Transformed: shape of an item", shape or type(first).__name__, "frames [T, C, S, S]")
+        return shape
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """The whole set: ``(x [N, ...], labels [N])``, of the present epoch. Raises LimitError."""
+        return all_items(self)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -116,6 +139,47 @@ class Transformed(Dataset[tuple[Any, int]]):
 
     def __repr__(self) -> str:
         return f"Transformed({self.data!r}, {list(self.steps)})"
+
+
+def as_configured(
+    data: Any,
+    transforms: Sequence[str | Mapping[str, Any]],
+    *,
+    training: bool,
+    seed: int = 0,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Any:
+    """A data set with the transforms of a configuration ahead of its own frames.
+
+    Args:
+        data: the data set; it is returned as it is if there is nothing to add to it.
+        transforms: of events: registered names, or dicts of ``name`` and arguments, first to last.
+        training: False leaves the random ones out.
+        seed, cache_dir: see :class:`Transformed`.
+
+    Raises:
+        UnknownNameError, ConfigError: no such transform or argument, or a data set without recordings.
+
+    Example:
+        >>> as_configured(NMNIST(root), ["event_drop", {"name": "crop", "width": 32}])  # doctest: +SKIP
+    """
+    steps: list[EventTransform] = []
+    for given in [transforms] if isinstance(transforms, str | Mapping) else transforms:
+        arguments = {"name": given} if isinstance(given, str) else given
+        ok = isinstance(arguments, Mapping) and isinstance(arguments.get("name"), str)
+        require(ok, "data.transforms", given, "a name, or a dict of name and arguments")
+        name, settings = arguments["name"], {k: v for k, v in arguments.items() if k != "name"}
+        step: EventTransform = TRANSFORMS.make(name, **settings)
+        if training or not step.random:
+            steps.append(step)
+    if not steps and cache_dir is None:
+        return data
+    if not isinstance(data, EventDataset):
+        raise ConfigError(
+            f"data.transforms: {type(data).__name__} holds no recordings of events; leave transforms and "
+            "cache_dir out."
+        )
+    return Transformed(data, [*steps, data.representation], seed=seed, cache_dir=cache_dir)
 
 
 def _random(step: Step) -> bool:

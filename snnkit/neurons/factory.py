@@ -32,8 +32,6 @@ Role = Literal["stem", "embed", "q", "k", "v", "attn", "proj", "in", "mlp1", "ml
 NeuronSpec = str | Mapping[str, Any] | type[Neuron] | Callable[[str, int], nn.Module]
 Settings = Mapping[str, Any]
 
-_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
 
 def make_neuron(name: str, **kwargs: Any) -> Neuron:
     """The registered neuron ``name`` built with ``kwargs``.
@@ -42,20 +40,8 @@ def make_neuron(name: str, **kwargs: Any) -> Neuron:
         UnknownNameError: no such neuron. ConfigError: an argument that the neuron does not have, or one
             that it needs.
     """
-    cls = NEURONS.get(name)
-    known = inspect.signature(cls).parameters
-    for key in kwargs:
-        if key not in known:
-            raise ConfigError(
-                f"neuron {name!r} has no argument {quote(key)}{closest(key, known)} "
-                f"Arguments: {', '.join(known)}."
-            )
-    missing = [k for k, p in known.items() if p.default is p.empty and p.kind in _NAMED and k not in kwargs]
-    if missing:
-        raise ConfigError(
-            f"neuron {name!r} needs {', '.join(missing)}: make_neuron({name!r}, {missing[0]}=...)."
-        )
-    return cls(**kwargs)
+    neuron: Neuron = NEURONS.make(name, **kwargs)
+    return neuron
 
 
 class NeuronFactory:

@@ -11,7 +11,7 @@ from ..data.transforms import FrameAugment
 from .callbacks import EpochCSV, EpochSeed, FiringRates, read_metrics
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
-from .datamodule import EpochSampler, EventData, InMemory
+from .datamodule import EpochSampler, EventData, InMemory, OnDemand
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
 from .optim import adamw_cosine, parameter_groups
 from .run import list_recipes, recipe_path, train
@@ -29,6 +29,7 @@ __all__ = [
     "FiringRates",
     "FrameAugment",
     "InMemory",
+    "OnDemand",
     "adamw_cosine",
     "evaluate",
     "list_recipes",

@@ -11,9 +11,9 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from ..checks import number
+from ..checks import choice, number
 from ..data import Batch
-from ..data.transforms import FrameAugment
+from ..data.transforms import NDA, FrameAugment
 from ..errors import ConfigError, NumericsError, quote
 from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
@@ -22,6 +22,8 @@ from .optim import adamw_cosine
 from .rates import spike_outputs
 
 __all__ = ["Classifier"]
+
+_AUGMENTS: dict[str, Any] = {"affine": FrameAugment, "nda": NDA}
 
 
 class Classifier(L.LightningModule):
@@ -37,7 +39,8 @@ class Classifier(L.LightningModule):
         lr, weight_decay, warmup_epochs: of AdamW, with a cosine schedule over all epochs.
         ema: decay per step of an exponential moving average of the weights, which is validated and saved
             in place of the last weights; 0: none.
-        augment: arguments of :class:`FrameAugment`, applied to training batches.
+        augment: applied to training batches: arguments of :class:`FrameAugment`, or those of :class:`NDA`
+            with ``name: nda``.
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
 
     Raises:
@@ -61,14 +64,16 @@ class Classifier(L.LightningModule):
         weight_decay: float = 0.02,
         warmup_epochs: float = 2.0,
         ema: float = 0.0,
-        augment: dict[str, float] | None = None,
+        augment: dict[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         fixed = ("num_classes", "in_channels", "img_size", "readout")
         _known("settings", settings, [], forbidden=fixed)
         _known("loss_settings", loss_settings, list(inspect.signature(LOSSES.get(loss)).parameters)[3:])
-        _known("augment", augment, [f.name for f in fields(FrameAugment)])
+        augment = dict(augment or {})
+        kind = _AUGMENTS[choice("model.augment.name", augment.pop("name", "affine"), _AUGMENTS)]
+        _known("augment", augment, [f.name for f in fields(kind)])
         data = {"num_classes": num_classes, "in_channels": in_channels, "img_size": img_size}
         self.net = create_model(name, neuron=neuron, **data, **(settings or {}), readout="per_step")
         self.net.config = {k: v for k, v in (self.net.config or {}).items() if k != "readout"}
@@ -78,7 +83,7 @@ class Classifier(L.LightningModule):
         number("Classifier.rate_weight", rate_weight, at_least=0)
         number("Classifier.warmup_epochs", warmup_epochs, at_least=0)
         self.ema = number("Classifier.ema", ema, at_least=0, below=1)
-        self.augment = FrameAugment(**augment) if augment else None
+        self.augment = kind(**augment) if augment or kind is NDA else None
 
     def forward(self, x: Tensor) -> Tensor:
         """``[T, B, P, H, W] -> [T, B, num_classes]``."""

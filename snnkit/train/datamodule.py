@@ -1,8 +1,8 @@
-"""The LightningDataModule: registered data sets in memory, batches that any process can reproduce."""
+"""The LightningDataModule: registered data sets and transforms, batches that any process can reproduce."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import lightning as L
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..data import DATASETS, Batch, holdout
-from ..errors import ConfigError, require
+from ..checks import flag, integer
+from ..data import DATASETS, Batch, all_items, as_configured, collate, holdout
+from ..errors import ConfigError, LimitError, require
 
-__all__ = ["EpochSampler", "EventData", "InMemory"]
+__all__ = ["EpochSampler", "EventData", "InMemory", "OnDemand"]
 
 
 class InMemory(Dataset):
@@ -35,10 +36,27 @@ class InMemory(Dataset):
         lengths = torch.full((len(index),), x.shape[0])
         return Batch(x, self.labels[index], lengths, torch.ones(x.shape[:2], dtype=torch.bool))
 
-    def subset(self, indices: Sequence[int]) -> InMemory:
-        """The samples at ``indices``."""
-        index = torch.as_tensor(indices)
-        return InMemory(self.frames[index], self.labels[index])
+
+class OnDemand(Dataset):
+    """Some samples of a data set, made when a batch asks for them.
+
+    Args:
+        data: items are (frames ``[T, P, H, W]``, label). indices: of the samples.
+    """
+
+    def __init__(self, data: Any, indices: Sequence[int]) -> None:
+        self.data, self.indices = data, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        return collate([self.data[self.indices[i]] for i in indices])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Random transforms draw anew."""
+        if hasattr(self.data, "set_epoch"):
+            self.data.set_epoch(epoch)
 
 
 class EpochSampler(Sampler[int]):
@@ -46,14 +64,23 @@ class EpochSampler(Sampler[int]):
 
     Process r of R takes positions r, r + R, ...: step k of R processes with batch b covers the same
     samples as step k of one process with batch R*b. Short shares are filled from the front.
+
+    Args:
+        size: number of samples. seed: of the order. shuffle: False keeps the order of the data set.
+        on_epoch: is told the number of every epoch, ahead of it.
     """
 
-    def __init__(self, size: int, *, seed: int, shuffle: bool) -> None:
+    def __init__(
+        self, size: int, *, seed: int, shuffle: bool, on_epoch: Callable[[int], None] | None = None
+    ) -> None:
         self.size, self.seed, self.shuffle, self.epoch = size, seed, shuffle, 0
+        self._on_epoch = on_epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before every epoch."""
         self.epoch = epoch
+        if self._on_epoch is not None:
+            self._on_epoch(epoch)
 
     def __iter__(self) -> Iterator[int]:
         rank, world = _rank_and_world()
@@ -76,16 +103,24 @@ class EventData(L.LightningDataModule):
         dataset: registered name, as "digits" or "nmnist".
         root: folder of the recordings, for data sets that live on disk.
         settings: further arguments of the data set, as ``T`` or ``size``.
+        transforms: of the recordings, ahead of the frames: registered names, or dicts of ``name`` and
+            arguments, as ``[{name: denoise, window_us: 10000}, event_drop]``. Random ones change training
+            samples only, and draw from (seed, epoch, sample): a resumed run repeats them.
+        in_memory: read all samples ahead; False reads them when they are needed, as random transforms do.
+        workers: processes that read samples which are not in memory.
+        cache_dir: where results of the transforms ahead of the first random one are kept, for recordings
+            that are slow to read; "" takes ``$SNNKIT_CACHE`` or ``~/.cache/snnkit``; None: no cache.
         batch_size: samples per process and step.
         folds, fold: validation is every ``folds``-th training sample of each class, beginning with
             ``fold``; ``folds=0`` trains on everything and has no validation.
-        seed: of the order of training samples.
+        seed: of the order of training samples and of the transforms.
 
     Attributes:
         num_classes, in_channels, img_size: of the data.
 
     Raises:
-        UnknownNameError, ConfigError, FormatError: from the data set.
+        UnknownNameError, ConfigError, FormatError: from the data set or a transform.
+        LimitError: more samples than ``LIMITS`` lets into memory.
     """
 
     def __init__(
@@ -97,6 +132,10 @@ class EventData(L.LightningDataModule):
         folds: int = 0,
         fold: int = 0,
         seed: int = 0,
+        transforms: list[str | dict[str, Any]] | None = None,
+        in_memory: bool = True,
+        workers: int = 0,
+        cache_dir: str | None = None,
     ) -> None:
         super().__init__()
         require(
@@ -106,42 +145,53 @@ class EventData(L.LightningDataModule):
         require(0 <= fold < max(folds, 1), "EventData.fold", fold, f"an int in [0, {max(folds, 1)})")
         self.dataset, self.root, self.settings = dataset, root, dict(settings or {})
         self.batch_size, self.folds, self.fold, self.seed = batch_size, folds, fold, seed
+        self.transforms, self.cache_dir = list(transforms or []), cache_dir
+        self.in_memory = flag("EventData.in_memory", in_memory)
+        self.workers = integer("EventData.workers", workers, 0)
+        self._plain: dict[str, Any] = {}
         source = self.open("train")
         if not hasattr(source, "in_channels"):
             raise ConfigError(f"data set {dataset!r}: its samples are no frames or images; choose another.")
         self.num_classes, self.in_channels = source.num_classes, source.in_channels
         self.img_size = source.img_size
-        self._train_source = source
-        self._sets: dict[str, InMemory] = {}
+        self._parts: dict[str, InMemory | OnDemand] = {}
 
-    def open(self, split: str) -> Any:
-        """The data set itself, split "train" or "test"."""
-        factory = DATASETS.get(self.dataset)
-        arguments = {**self.settings, **({"root": self.root} if self.root else {})}
-        try:
-            return factory(split=split, **arguments)
-        except TypeError as error:
-            raise ConfigError(
-                f"data set {self.dataset!r}: {error}. Check data.settings and data.root."
-            ) from error
-
-    def get(self, part: str) -> InMemory:
-        """Samples of "train", "val" or "test", read once."""
-        if part not in self._sets:
-            if part == "val" and not self.folds:
+    def open(self, split: str, *, training: bool = False) -> Any:
+        """The data set of a split, "train" or "test", with its transforms; random ones only if training."""
+        if split not in self._plain:
+            factory = DATASETS.get(self.dataset)
+            arguments = {**self.settings, **({"root": self.root} if self.root else {})}
+            try:
+                self._plain[split] = factory(split=split, **arguments)
+            except TypeError as error:
                 raise ConfigError(
-                    "EventData: folds=0 leaves no validation samples. Set data.folds, e.g. to 5."
-                )
-            if part == "test":
-                self._sets["test"] = InMemory(*self.open("test").tensors())
-            else:
-                everything = InMemory(*self._train_source.tensors())
-                if self.folds:
-                    train, val = holdout(everything.labels, self.fold, self.folds)
-                    self._sets |= {"train": everything.subset(train), "val": everything.subset(val)}
-                else:
-                    self._sets["train"] = everything
-        return self._sets[part]
+                    f"data set {self.dataset!r}: {error}. Check data.settings and data.root."
+                ) from error
+        return as_configured(
+            self._plain[split], self.transforms, training=training, seed=self.seed, cache_dir=self.cache_dir
+        )
+
+    def get(self, part: str) -> InMemory | OnDemand:
+        """Samples of "train", "val" or "test"; what is held in memory is read once."""
+        if part not in self._parts:
+            self._parts[part] = self._samples(part)
+        return self._parts[part]
+
+    def _samples(self, part: str) -> InMemory | OnDemand:
+        if part == "val" and not self.folds:
+            raise ConfigError("EventData: folds=0 leaves no validation samples. Set data.folds, e.g. to 5.")
+        source = self.open("test" if part == "test" else "train", training=part == "train")
+        indices: Sequence[int] = range(len(source))
+        if self.folds and part != "test":
+            indices = holdout(source.labels, self.fold, self.folds)[part == "val"]
+        if not self.in_memory or getattr(source, "random", False):
+            return OnDemand(source, indices)
+        try:
+            return InMemory(*all_items(source, indices))
+        except LimitError as error:
+            raise LimitError(
+                f"{error} Or read samples when they are needed: data.in_memory=false."
+            ) from error
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train", shuffle=True)
@@ -154,8 +204,17 @@ class EventData(L.LightningDataModule):
 
     def _loader(self, part: str, shuffle: bool = False) -> DataLoader:
         samples = self.get(part)
-        sampler = EpochSampler(len(samples), seed=self.seed, shuffle=shuffle)
-        return DataLoader(samples, self.batch_size, sampler=sampler, collate_fn=_as_it_is)  # type: ignore[arg-type]
+        told = samples.set_epoch if isinstance(samples, OnDemand) else None
+        sampler = EpochSampler(len(samples), seed=self.seed, shuffle=shuffle, on_epoch=told)
+        workers = self.workers if isinstance(samples, OnDemand) else 0
+        return DataLoader(
+            samples,
+            self.batch_size,
+            sampler=sampler,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data import DATASETS
+from ..data import DATASETS, all_items, as_configured
 from ..errors import CheckpointError, ConfigError, require
 from ..models import Backbone, load_model, read_metadata
 
 __all__ = ["Evaluation", "evaluate", "open_model", "predict", "wilson_interval"]
+
+_AT_ONCE = 512  # samples whose frames are in memory
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,23 @@ def open_model(checkpoint: str | Path) -> tuple[Backbone, dict[str, Any]]:
 
 
 def open_data(described: dict[str, Any], data: str | None, split: str = "test") -> Any:
-    """The data set a model was trained on, or other data.
+    """The data set a model was trained on, or other data, ready for the model.
+
+    Transforms of the training that are not random are applied to it too.
 
     Args:
-        described: ``dataset``, ``root`` and ``settings`` of the training data; empty: digits.
+        described: ``dataset``, ``root``, ``settings`` and ``transforms`` of the training data; empty: digits.
         data: None for the training data set itself, the name of a registered data set, or a folder of
             recordings in the layout of the training data.
 
     Raises:
         ConfigError: no such data set or folder, or a data set that needs a folder.
     """
+    plain = _open_plain(described, data, split)
+    return as_configured(plain, described.get("transforms") or [], training=False)
+
+
+def _open_plain(described: dict[str, Any], data: str | None, split: str) -> Any:
     name = str(described.get("dataset", "digits"))
     settings, root = dict(described.get("settings") or {}), described.get("root")
     settings.pop("root", None)
@@ -119,8 +128,13 @@ def evaluate(checkpoint: str | Path, data: str | None = None) -> Evaluation:
         CheckpointError, ConfigError, FormatError: unreadable model, unknown data, malformed recording.
     """
     net, described = open_model(checkpoint)
-    frames, labels = open_data(described, data).tensors()
-    hits = predict(net, frames) == labels
+    source = open_data(described, data)
+    parts = [range(i, min(i + _AT_ONCE, len(source))) for i in range(0, len(source), _AT_ONCE)]
+    guesses = []
+    for frames, truth in (all_items(source, part) for part in parts):
+        guesses.append((predict(net, frames), truth))
+    predicted, labels = (torch.cat(column) for column in zip(*guesses, strict=True))
+    hits = predicted == labels
     by_class = {
         int(c): (int(hits[labels == c].sum()), int((labels == c).sum())) for c in labels.unique().tolist()
     }

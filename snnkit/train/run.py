@@ -120,7 +120,7 @@ def train(
         _ignore_hints()
         trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
     if trainer.is_global_zero:
-        data = {name: getattr(cli.datamodule, name) for name in ("dataset", "root", "settings")}
+        data = {name: getattr(cli.datamodule, name) for name in ("dataset", "root", "settings", "transforms")}
         save_model(cli.model.net, out / "model.safetensors", {"data": data, "seed": seed})
     return cli.model, cli.datamodule
 

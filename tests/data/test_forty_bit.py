@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snnkit.data import LIMITS, DroppedEventsWarning, Events, read_nmnist, write_nmnist
+from snnkit.data import LIMITS, DroppedEventsWarning, Events, read_nmnist, write_nmnist, write_nmnist_1d
 from snnkit.errors import ConfigError, FormatError, InputTypeError, LimitError
 
 RECORD = bytes([5, 7, 0x81, 0x02, 0x03])  # x 5, y 7, ON, t = 0x010203
@@ -244,6 +244,8 @@ def test_what_the_format_cannot_hold(tmp_path):
             write_nmnist(path, e)
     with pytest.raises(InputTypeError, match=r"expected snnkit\.data\.Events"):
         write_nmnist(path, [1, 2])
+    with pytest.raises(ConfigError, match=r"write_nmnist_1d: sensor_size.*one row"):
+        write_nmnist_1d(path, Events([0], [0], [0], [0], (4, 4, 2)))
     assert not path.exists()
 
 

@@ -17,7 +17,9 @@ from snnkit.data import (
     SSC,
     DVSGesture,
     Events,
+    Framing,
     NCaltech101,
+    Transformed,
     hashed_split,
     write_dat,
     write_nmnist,
@@ -175,6 +177,18 @@ def test_bad_label_files_are_refused(gestures, text, message):
         DVSGesture(gestures)
 
 
+def test_cached_gestures_are_not_decoded_again(gestures, tmp_path, monkeypatch):
+    steps, cache = [Framing(T=2)], tmp_path / "cache"
+    wanted = [Transformed(DVSGesture(gestures), steps, cache_dir=cache)[i][0] for i in range(4)]
+    with monkeypatch.context() as patched:
+        patched.setattr(DVSGesture, "events", None)
+        seen = Transformed(DVSGesture(gestures), steps, cache_dir=cache)
+        assert all(torch.equal(seen[i][0], wanted[i]) for i in range(4))
+    assert len({DVSGesture(gestures).fingerprint(i) for i in range(2)}) == 2  # cuts of one file
+    aedat3(gestures / "user01_led.aedat", [10, 20, 30, 40, 50, 55])
+    assert Transformed(DVSGesture(gestures), steps, cache_dir=cache)[1][0].sum() == wanted[1].sum() + 1
+
+
 def test_label_file_that_is_missing_huge_or_binary(gestures):
     labels = gestures / "user01_led_labels.csv"
     labels.write_bytes(b"\xff" * 10)
@@ -220,16 +234,29 @@ def test_heidelberg(tmp_path, kind, prefix, classes):
 
 # -- absent ----------------------------------------------------------------------------------------
 
-FROM_DISK = ["cifar10dvs", "dvs_gesture", "mnist", "fashion_mnist", "image_folder", "ncaltech101", "ncars",
-"nmnist",
-             "shd", "spoken", "ssc"]  # fmt: skip
+FROM_DISK = {
+    "nmnist": "Train/<digit>/<id>.bin",
+    "ncaltech101": "<class>/image_<number>.bin.*Neuromorphic-Caltech101",
+    "cifar10dvs": "cifar10_<class>_<number>.aedat.*figshare",
+    "ncars": "n-cars_train.*Prophesee",
+    "dvs_gesture": "user<NN>_<light>.aedat.*IBM",
+    "shd": "shd_train.h5.*zenkelab.org",
+    "ssc": "ssc_valid.h5.*zenkelab.org",
+    "spoken": "<digit>_<speaker>_<take>.wav.*github.com",
+    "mnist": "train-images-idx3-ubyte",
+    "fashion_mnist": "train-images-idx3-ubyte",
+    "image_folder": "<split>/<class>/<name>",
+}
 
 
 @pytest.mark.parametrize("name", FROM_DISK)
-def test_absent_data_are_an_error_with_instructions(name, tmp_path):
-    for root in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(FormatError, match=r"(?i)expected|get |check the path"):
-            DATASETS.get(name)(root)
+@pytest.mark.parametrize("there", [True, False])
+def test_absent_data_say_what_is_expected_from_where(tmp_path, name, there):
+    root = tmp_path / "data"
+    if there:
+        root.mkdir()
+    with pytest.raises(FormatError, match=FROM_DISK[name]):
+        DATASETS.get(name)(root)
 
 
 def test_every_data_set_is_tried_here_or_needs_no_files():

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from snnkit.data import LIMITS, Events, Framing, batch_frames, collate_events, to_frames
+from snnkit.data.batch_frames import scattered
 from snnkit.data.transforms import EventCloud, TimeSurface, VoxelGrid, windows
 from snnkit.errors import ConfigError, InputTypeError, LimitError
 
@@ -58,8 +59,10 @@ def test_voxels_are_the_equation_and_hold_all_polarity(events, steps, span):
 )
 def test_a_batch_is_framed_as_its_recordings(batch, steps, span, polarity, binary):
     framing = Framing(T=steps, span=span, polarity=polarity, binary=binary)
-    together = batch_frames(collate_events([(e, 0) for e in batch]), framing)
-    assert torch.equal(together, torch.stack([framing(e) for e in batch], 1))
+    joined = collate_events([(e, 0) for e in batch])
+    wanted = torch.stack([framing(e) for e in batch], 1)
+    assert torch.equal(batch_frames(joined, framing), wanted)
+    assert torch.equal(scattered(joined, framing), wanted)
 
 
 # -- voxels ----------------------------------------------------------------------------------------
@@ -152,7 +155,7 @@ def test_batch_edges_at_the_limit_of_float64(steps, length):
     t = sorted(e + d for e in edges for d in (-1, 0))
     zeros = [0] * len(t)
     e = Events(t, zeros, zeros, zeros, (1, 2, 1), (0, length))
-    together = batch_frames(collate_events([(e, 0)]), Framing(T=steps))
+    together = scattered(collate_events([(e, 0)]), Framing(T=steps))
     assert together.sum((1, 2, 3, 4)).tolist() == [1, *[2] * (steps - 2), 1]
     assert torch.equal(together[:, 0], to_frames(e, T=steps))
 

@@ -289,7 +289,12 @@ def test_summary_of_the_saved_model_names_its_data(run: Path) -> None:
     from snnkit.models import read_metadata
 
     info = read_metadata(run / "model.safetensors")
-    assert info["info"]["data"] == {"dataset": "digits", "root": None, "settings": {"T": 2}}
+    assert info["info"]["data"] == {
+        "dataset": "digits",
+        "root": None,
+        "settings": {"T": 2},
+        "transforms": [],
+    }
     assert json.dumps(info["model"])
 
 

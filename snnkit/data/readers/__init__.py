@@ -12,7 +12,7 @@ from .dat import read_dat, write_dat
 from .evt2 import read_evt2, write_evt2
 from .evt3 import read_evt3
 from .formats import FORMATS, Format, identify_format, open_events
-from .forty_bit import read_nmnist, read_nmnist_1d, write_nmnist
+from .forty_bit import read_nmnist, read_nmnist_1d, write_nmnist, write_nmnist_1d
 from .idx import read_idx
 from .npz import read_npy, read_npz, write_npz
 from .shd import SpikeFile, read_shd
@@ -41,5 +41,6 @@ __all__ = [
     "write_dat",
     "write_evt2",
     "write_nmnist",
+    "write_nmnist_1d",
     "write_npz",
 ]

@@ -33,7 +33,7 @@ from .recording import Block, assemble
 from .source import Source
 from .writing import fitting_events, fitting_times
 
-__all__ = ["read_nmnist", "read_nmnist_1d", "write_nmnist"]
+__all__ = ["read_nmnist", "read_nmnist_1d", "write_nmnist", "write_nmnist_1d"]
 
 _SIZE = 5
 _RECORD: DTypeLike = (np.uint8, _SIZE)
@@ -116,12 +116,30 @@ def write_nmnist(path: str | os.PathLike[str], events: Events) -> None:
         InputTypeError: not Events. OSError: the file cannot be written; an older one is untouched.
     """
     events = fitting_events("write_nmnist", events, 256, "a byte each")
-    t = fitting_times("write_nmnist", events, _MAX_T, "23 bit")
-    parts = (events.x, events.y, events.p.astype(np.int64) << 7 | t >> 16, t >> 8 & 255, t & 255)
+    write_atomically(path, _encoded("write_nmnist", events, events.x, events.y))
+
+
+def write_nmnist_1d(path: str | os.PathLike[str], events: Events) -> None:
+    """Write a recording of a 1-D sensor as 40-bit events, atomically; see :func:`write_nmnist`.
+
+    Raises:
+        ConfigError: a time outside of 0..8 388 607 µs, or a sensor of more than one row.
+        InputTypeError: not Events. OSError: the file cannot be written; an older one is untouched.
+    """
+    events = fitting_events("write_nmnist_1d", events, 2**16, "16 bit each")
+    ok = events.sensor_size[1] == 1
+    require(ok, "write_nmnist_1d: sensor_size", events.sensor_size, "one row: (units, 1, P)")
+    write_atomically(path, _encoded("write_nmnist_1d", events, events.x >> 8, events.x & 255))
+
+
+def _encoded(writer: str, events: Events, first: NDArray, second: NDArray) -> bytes:
+    """Records of two bytes of place, polarity and time."""
+    t = fitting_times(writer, events, _MAX_T, "23 bit")
     records = np.empty(len(events), _RECORD)
+    parts = (first, second, events.p.astype(np.int64) << 7 | t >> 16, t >> 8 & 255, t & 255)
     for i, part in enumerate(parts):
         records[:, i] = part
-    write_atomically(path, records.tobytes())
+    return records.tobytes()
 
 
 def _decode(source: Source, flat: bool, clock_overflow: bool, dropped: Counter[str]) -> Iterator[Block]:

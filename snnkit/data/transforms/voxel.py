@@ -76,7 +76,7 @@ class VoxelGrid:
         share = place - low  # of the later bin; 0 in the last one
         sign = events.p * 2.0 - 1 if polarities == 2 else np.ones(n)
         cell = low * area + events.y.astype(np.int64) * width + events.x
-        grid = np.bincount(cell, sign * (1 - share), minlength=self.T * area)
-        later = low < self.T - 1
-        grid += np.bincount(cell[later] + area, (sign * share)[later], minlength=self.T * area)
-        return torch.from_numpy(grid).to(self.dtype).view(self.T, 1, height, width)
+        after = sign * share
+        grid = np.bincount(cell, sign - after, minlength=(self.T + 1) * area)
+        grid[area:] += np.bincount(cell, after, minlength=self.T * area)  # what would be behind the end is 0
+        return torch.from_numpy(grid[: self.T * area]).to(self.dtype).view(self.T, 1, height, width)

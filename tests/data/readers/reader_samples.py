@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pytest
 
-from snnkit.data import Events, write_dat, write_evt2, write_nmnist, write_npz
+from snnkit.data import Events, write_dat, write_evt2, write_nmnist, write_nmnist_1d, write_npz
 
 Word = tuple[int, int, int, int]  # t, x, y, p
 
@@ -153,7 +153,13 @@ SETTINGS: dict[str, dict[str, Any]] = {name: {} for name in FILES}
 SETTINGS |= {name: {"sensor_size": SIZE} for name in ("40-bit", "aedat2", "aedat3", "npy")}
 SETTINGS["hdf5"] = {"index": 1}
 SENSORS = {"40-bit-1d": (64, 1, 2), "hdf5": (700, 1, 1), "aedat4": (320, 240, 2)}
-WRITERS = {"40-bit": write_nmnist, "dat": write_dat, "evt2": write_evt2, "npz": write_npz}
+WRITERS = {
+    "40-bit": write_nmnist,
+    "40-bit-1d": write_nmnist_1d,
+    "dat": write_dat,
+    "evt2": write_evt2,
+    "npz": write_npz,
+}
 
 
 def sample(name: str, n: int = 40, seed: int = 0) -> tuple[bytes, Events]:

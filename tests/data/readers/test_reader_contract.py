@@ -240,7 +240,7 @@ def test_sparse_giants_are_refused_without_memory(name, tmp_path):
 def test_write_and_read(name, tmp_path):
     path = tmp_path / "a"
     for n, seed in ((0, 0), (1, 1), (999, 2)):
-        events = some_events(n, seed)
+        events = some_events(n, seed, SENSORS.get(name, SIZE))
         WRITERS[name](path, events)
         again = read(name, path)
         assert [getattr(again, c).tolist() for c in "txyp"] == [getattr(events, c).tolist() for c in "txyp"]
