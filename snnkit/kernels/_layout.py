@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from ..errors import ShapeError
+from ..errors import ShapeError, StateShapeError
 
 __all__ = [
     "EVERY",
     "NOTHING",
     "PLAIN",
+    "check_backward",
+    "check_states",
     "constant_in_graphs",
     "kept_shape",
+    "not_plain",
     "own",
     "per_neuron",
     "rows",
@@ -34,6 +37,14 @@ def constant_in_graphs(function: _F) -> _F:
     """As ``torch.compiler.assume_constant_result``, which imports the compiler and so takes a second."""
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
+
+
+def not_plain(*tensors: Any) -> str | None:
+    """The first class among them whose memory is not what it shows, as that of a distributed tensor."""
+    for a in tensors:
+        if isinstance(a, Tensor) and type(a) is not Tensor and type(a) is not torch.nn.Parameter:
+            return None if torch.compiler.is_compiling() else type(a).__name__
+    return None
 
 
 def rows(x: Tensor) -> Tensor:
@@ -79,6 +90,45 @@ def per_neuron(value: Tensor, step: torch.Size) -> tuple[Tensor, int, int]:
 def kept_shape(x: Tensor, states: int = 1) -> tuple[int, ...]:
     """Shape of what is kept of every state for the backward pass of ``x``."""
     return states, max(-(-x.shape[0] // EVERY) - 1, 0), *x.shape[1:]
+
+
+def check_states(x: Tensor, states: Sequence[Tensor]) -> None:
+    """The kernels write where these say: refuse what they would write beyond.
+
+    Raises:
+        StateShapeError: a state is no float32 tensor of the shape of a step.
+    """
+    for v in states:
+        if v.shape != x.shape[1:] or v.dtype != torch.float32:
+            raise StateShapeError(
+                f"kernels: got a state {tuple(v.shape)} {v.dtype}, the input needs {tuple(x.shape[1:])} "
+                "torch.float32."
+            )
+
+
+def check_backward(
+    x: Tensor,
+    g_out: Tensor | None,
+    states: Sequence[Tensor],
+    g_states: Sequence[Tensor | None],
+    kept: Tensor | None,
+) -> None:
+    """Autograd gives what fits; ``torch.ops.snnkit`` is open to everybody. ``kept``: None if not used.
+
+    Raises:
+        ShapeError, StateShapeError: a gradient, a state or the kept states do not fit ``x``.
+    """
+    check_states(x, [*states, *(g for g in g_states if g is not None)])
+    if g_out is not None and (g_out.shape != x.shape or g_out.dtype != x.dtype):
+        raise ShapeError(
+            f"kernels: got a gradient {tuple(g_out.shape)} {g_out.dtype}, the output is {tuple(x.shape)} "
+            f"{x.dtype}."
+        )
+    wanted = kept_shape(x, len(states))
+    if kept is not None and kept.shape != wanted and (wanted[1] or kept.numel()):
+        raise StateShapeError(
+            f"kernels: got kept states {tuple(kept.shape)}, the input {tuple(x.shape)} needs {wanted}."
+        )
 
 
 def own(outputs: tuple[Tensor, ...], x: Tensor) -> tuple[Tensor, ...]:

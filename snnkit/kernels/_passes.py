@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..errors import ShapeError, StateShapeError
 from . import native
-from ._layout import EVERY, NOTHING, PLAIN, kept_shape, rows, state
+from ._layout import EVERY, NOTHING, PLAIN, check_backward, check_states, kept_shape, rows, state
 from .native import Job
 
 __all__ = ["backward", "forward"]
@@ -22,7 +21,7 @@ __all__ = ["backward", "forward"]
 def forward(job: Job, x: Tensor, states: Sequence[Tensor], keep: bool) -> tuple[Tensor, ...]:
     """Output ``[T, *]`` in the dtype of ``x``, final states, and the states that ``keep`` asks for."""
     x, states = rows(x), [state(v) for v in states]
-    _check(x, states)
+    check_states(x, states)
     out = torch.empty(x.shape, dtype=x.dtype, device="cpu")
     if not x.shape[0]:
         return out, *(v.clone() for v in states), NOTHING
@@ -36,33 +35,6 @@ def forward(job: Job, x: Tensor, states: Sequence[Tensor], keep: bool) -> tuple[
         job.v1[i] = v.data_ptr()
     native.run("forward", job)
     return out, *last, kept
-
-
-def _check(x: Tensor, states: Sequence[Tensor]) -> None:
-    """The library writes where these say: refuse what it would write beyond."""
-    for v in states:
-        if v.shape != x.shape[1:] or v.dtype != torch.float32:
-            raise StateShapeError(
-                f"kernels: got a state {tuple(v.shape)} {v.dtype}, the input needs {tuple(x.shape[1:])} "
-                "torch.float32."
-            )
-
-
-def _check_backward(
-    x: Tensor, g_out: Tensor | None, states: Sequence[Tensor], g_states: Sequence[Tensor | None], kept: Tensor
-) -> None:
-    """Autograd gives what fits; ``torch.ops.snnkit`` is open to everybody."""
-    _check(x, [*states, *(g for g in g_states if g is not None)])
-    if g_out is not None and (g_out.shape != x.shape or g_out.dtype != x.dtype):
-        raise ShapeError(
-            f"kernels: got a gradient {tuple(g_out.shape)} {g_out.dtype}, the output is {tuple(x.shape)} "
-            f"{x.dtype}."
-        )
-    wanted = kept_shape(x, len(states))
-    if kept.shape != wanted and (wanted[1] or kept.numel()):  # of a short sequence nothing is kept
-        raise StateShapeError(
-            f"kernels: got kept states {tuple(kept.shape)}, the input {tuple(x.shape)} needs {wanted}."
-        )
 
 
 def backward(
@@ -83,7 +55,7 @@ def backward(
     are by channel, of it and of it times the input minus its mean.
     """
     x, states = rows(x), [state(v) for v in states]
-    _check_backward(x, g_out, states, g_states, kept)
+    check_backward(x, g_out, states, g_states, kept)
     g_out = torch.zeros(x.shape, dtype=x.dtype, device="cpu") if g_out is None else g_out.contiguous()
     g_x = torch.empty(x.shape, dtype=x.dtype, device="cpu")
     g_first = [

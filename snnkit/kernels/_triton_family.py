@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ._layout import NOTHING, kept_shape, per_neuron, rows, state
+from ._layout import NOTHING, check_backward, check_states, kept_shape, per_neuron, rows, state
 from .triton_lif import LONGEST, blocks, launch
 
 __all__ = ["Described", "triton_backward", "triton_forward"]
@@ -56,6 +56,7 @@ def triton_forward(
 ) -> tuple[Tensor, ...]:
     """Output ``[T, *]``, final states, and the states that ``keep`` asks for."""
     x, states = rows(x), [state(v) for v in states]
+    check_states(x, states)
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     if not x.numel():
         return out, *(v.clone() for v in states), NOTHING
@@ -83,6 +84,7 @@ def triton_backward(
 ) -> tuple[Tensor, ...]:
     """Gradients of input and of the ``wanted`` first states, and sums over time ``[sums, *]``."""
     x, states = rows(x), [state(v) for v in states]
+    check_backward(x, g_out, states, g_states, kept if x.shape[0] > LONGEST else None)
     g_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     plain: dict[str, Any] = {"dtype": torch.float32, "device": x.device}
     g_first = [

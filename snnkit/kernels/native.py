@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._layout import EVERY, constant_in_graphs, per_neuron
+from ._layout import EVERY, constant_in_graphs, not_plain, per_neuron
 
 __all__ = [
     "Job",
@@ -111,8 +111,8 @@ def unavailable(x: Tensor, *operands: Any) -> str | None:
     """Why the library cannot take these tensors, None if it can."""
     if x.device.type != "cpu":
         return f"it works on CPU tensors, the input is on {x.device}"
-    if type(x) is not Tensor and type(x) is not torch.nn.Parameter and not torch.compiler.is_compiling():
-        return f"it reads the memory of plain tensors, the input is a {type(x).__name__}"
+    if strange := not_plain(x, *operands):
+        return f"it reads the memory of plain tensors, not of a {strange}"
     if x.dtype not in (torch.float32, torch.bfloat16):
         return f"it works in float32 and bfloat16, the input is {x.dtype}"
     for a in operands:

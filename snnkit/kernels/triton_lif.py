@@ -32,7 +32,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._layout import EVERY, NOTHING, constant_in_graphs, kept_shape, per_neuron, rows, state
+from ._layout import (
+    EVERY,
+    NOTHING,
+    check_backward,
+    check_states,
+    constant_in_graphs,
+    kept_shape,
+    not_plain,
+    per_neuron,
+    rows,
+    state,
+)
 from ._lif_op import Kernels, Kinds, Number, Scalars, leak_slope, register, run_lif
 from .dynamics import LIFDynamics
 
@@ -54,6 +65,8 @@ def triton_unavailable(x: Tensor, *operands: Any) -> str | None:
     """Why Triton cannot take these tensors, None if it can."""
     if x.device.type != "cuda" and not (x.device.type == "cpu" and _interpreted()):
         return f"it works on CUDA tensors, the input is on {x.device}"
+    if strange := not_plain(x, *operands):
+        return f"it reads the memory of plain tensors, not of a {strange}"
     if x.dtype not in (torch.float32, torch.bfloat16, torch.float16):
         return f"it works in float32, bfloat16 and float16, the input is {x.dtype}"
     if any(isinstance(a, Tensor) and (a.dtype != torch.float32 or a.device != x.device) for a in operands):
@@ -150,6 +163,7 @@ def _forward(
     norm: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     x, v0 = rows(x), state(v0)
+    check_states(x, [v0])
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     if not x.numel():
         return out, v0.clone(), NOTHING
@@ -176,6 +190,7 @@ def _backward(
     norm: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x, v0 = rows(x), state(v0)
+    check_backward(x, g_out, [v0], [g_v], kept if x.shape[0] > LONGEST else None)
     g_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     g_v0 = torch.empty_like(v0, memory_format=torch.contiguous_format) if of_v0 else NOTHING
     learn = leak is not None or threshold is not None
