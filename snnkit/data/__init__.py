@@ -7,8 +7,9 @@ Everything is time first. To add a data set, derive from :class:`EventDataset`, 
 from .batch_frames import batch_frames
 from .cache import CacheWarning
 from .check import Finding, check_dataset, check_files, event_files
+from .clouds import EventClouds, event_clouds
 from .cochlea import Cochlea
-from .collate import Batch, EventBatch, collate, collate_events
+from .collate import Batch, EventBatch, collate, collate_events, time_first
 from .dataset import EventDataset
 from .digits import DigitsEvents
 from .events import Events
@@ -77,6 +78,7 @@ __all__ = [
     "DroppedEventsWarning",
     "EncodedImages",
     "EventBatch",
+    "EventClouds",
     "EventDataset",
     "EventFolder",
     "EventStatistics",
@@ -99,6 +101,7 @@ __all__ = [
     "check_files",
     "collate",
     "collate_events",
+    "event_clouds",
     "event_files",
     "hashed_split",
     "holdout",
@@ -118,6 +121,7 @@ __all__ = [
     "read_shd",
     "read_wav",
     "statistics",
+    "time_first",
     "to_frames",
     "write_dat",
     "write_evt2",

@@ -83,10 +83,12 @@ class Watch(TorchDispatchMode):
         """Nothing is compiled under this mode; the wrapper that says so would import the compiler."""
         return False
 
-    def __init__(self, model: nn.Module, ledger: Ledger, *, popcounts: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, ledger: Ledger, *, popcounts: bool = False, preprocessing: bool = False
+    ) -> None:
         super().__init__()
         self.model, self.ledger = model, ledger
-        self.popcounts = popcounts
+        self.popcounts, self.preprocessing = popcounts, preprocessing
         self.tally: dict[tuple[str, str], Tally] = {}
         self.covered = 0
         self.notes: dict[str, None] = {}
@@ -149,6 +151,8 @@ class Watch(TorchDispatchMode):
         spec = self._specs[module]
         around = self._stack[-1].covered if self._stack else 0
         covered = around if spec is None else max(around, 2 if spec.covers_products else 1)
+        if hasattr(module, "preprocessing_ops"):
+            covered = 2
         # a neuron inside of a neuron is part of it
         self._stack.append(_Frame(self.paths[module][0], covered, around == 0, spec))
 
@@ -163,6 +167,9 @@ class Watch(TorchDispatchMode):
         frame = self._stack.pop()
         if self._busy:
             return
+        if frame.outer and hasattr(module, "preprocessing_ops"):
+            with self._quiet():
+                self._prepared(frame.path, module, next(tensors_in((args, kwargs))))
         if frame.spec is not None and frame.outer:
             x = next(tensors_in((args, kwargs)), None)
             y = next(tensors_in((out,)), None)
@@ -228,6 +235,20 @@ class Watch(TorchDispatchMode):
     def _mark_of_all(self, y: Tensor) -> Mark | None:
         """The mark of the storage of ``y``, if ``y`` is all of it and not a view of a part."""
         return self.marks.get(y) if y.untyped_storage().nbytes() == y.numel() * y.element_size() else None
+
+    def _prepared(self, path: str, module: Any, x: Tensor) -> None:
+        """Declared work on coordinates, as sampling and search: its own line, if asked for."""
+        ops = float(module.preprocessing_ops(x))
+        if not ops:
+            return
+        if not self.preprocessing:
+            each = ops / max(len(x), 1)
+            self._note(path, f"{each:,.0f} operations of preprocessing per input are left out")
+            return
+        # a squared distance in three dimensions: 3 differences, 3 products, 2 sums
+        values: dict[str, Tensor | int] = {"muls": round(ops * 3 / 8), "adds": round(ops * 5 / 8)}
+        count = OpCount("pointwise", values, len(x), tuple(x.shape), tuple(x.shape[1:]))
+        self.ledger.add("preprocessing", path or "model", 0, count)
 
     # -- operations --------------------------------------------------------------------------------
 

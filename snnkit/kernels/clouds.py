@@ -100,7 +100,7 @@ def _native(points: Tensor, *others: Tensor) -> bool:
     Raises:
         BackendError: it was chosen explicitly, and cannot.
     """
-    if backend() in ("reference", "eager"):
+    if torch.compiler.is_compiling() or backend() in ("reference", "eager"):
         return False
     reason = native.unavailable(points, *others)
     if reason is None and points.dtype != torch.float32:

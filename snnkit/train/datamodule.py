@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ..data import DATASETS, Batch, holdout
+from ..data import DATASETS, Batch, holdout, time_first
 from ..errors import ConfigError, require
 
 __all__ = ["EpochSampler", "EventData", "InMemory"]
@@ -20,7 +20,7 @@ class InMemory(Dataset):
     """A data set as two tensors; a batch is one indexing operation.
 
     Args:
-        frames: ``[N, T, P, H, W]``. labels: ``[N]``.
+        frames: ``[N, T, P, H, W]``, or clouds ``[N, points, D]``. labels: ``[N]``.
     """
 
     def __init__(self, frames: Tensor, labels: Tensor) -> None:
@@ -31,7 +31,9 @@ class InMemory(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         index = torch.as_tensor(indices)
-        x = self.frames[index].transpose(0, 1).contiguous()
+        x = time_first(self.frames[index]).contiguous()
+        if x.ndim == 3:
+            return Batch(x, self.labels[index], torch.ones(len(index), dtype=torch.int64), None)
         lengths = torch.full((len(index),), x.shape[0])
         return Batch(x, self.labels[index], lengths, torch.ones(x.shape[:2], dtype=torch.bool))
 
@@ -108,7 +110,7 @@ class EventData(L.LightningDataModule):
         self.batch_size, self.folds, self.fold, self.seed = batch_size, folds, fold, seed
         source = self.open("train")
         if not hasattr(source, "in_channels"):
-            raise ConfigError(f"data set {dataset!r}: its samples are no frames or images; choose another.")
+            raise ConfigError(f"data set {dataset!r}: its samples are no frames or clouds; choose another.")
         self.num_classes, self.in_channels = source.num_classes, source.in_channels
         self.img_size = source.img_size
         self._train_source = source
