@@ -22,12 +22,14 @@ from .image_folder import ImageFolder
 from .images import EncodedImages
 from .limits import LIMITS
 from .mnist import MNIST, FashionMNIST
+from .modelnet import ModelNet, sample_surface
 from .nmnist import NMNIST
 from .object_folders import CIFAR10DVS, NCARS, NCaltech101
 from .policy import DroppedEventsWarning, Policies
 from .readers import (
     FORMATS,
     Format,
+    Mesh,
     Sound,
     SpikeFile,
     identify_format,
@@ -43,6 +45,7 @@ from .readers import (
     read_nmnist_1d,
     read_npy,
     read_npz,
+    read_off,
     read_shd,
     read_wav,
     write_dat,
@@ -88,6 +91,8 @@ __all__ = [
     "Format",
     "Framing",
     "ImageFolder",
+    "Mesh",
+    "ModelNet",
     "NCaltech101",
     "Policies",
     "Saccades",
@@ -118,8 +123,10 @@ __all__ = [
     "read_nmnist_1d",
     "read_npy",
     "read_npz",
+    "read_off",
     "read_shd",
     "read_wav",
+    "sample_surface",
     "statistics",
     "time_first",
     "to_frames",

@@ -113,5 +113,5 @@ def spiking_point_transformer(
 
 MODELS.register("spiking_point_transformer")(partial(spiking_point_transformer, coding="queue", T=2))
 MODELS.register("spiking_point_transformer_micro")(
-    partial(spiking_point_transformer, width=8, stages=1, inner=16, k=4, out=8, num_classes=10)
+    partial(spiking_point_transformer, width=4, stages=1, inner=8, k=3, out=8, num_classes=10)
 )

@@ -60,7 +60,7 @@ def build(model: str, neuron: str = "lif", steps: int = 4, **settings: Any) -> P
 
 
 @every_pair
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("steps", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_shapes(model: str, neuron: str, steps: int) -> None:
     net = build(model, neuron, steps, readout="per_step")
     for batch in (0, 1, 3):
@@ -79,12 +79,6 @@ def test_gradients_reach_every_parameter(model: str, neuron: str, steps: int, ba
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-
-
-@every_pair
-def test_gradient_reaches_the_first_layer(model: str, neuron: str) -> None:
-    net = build(model, neuron).train()
-    (net(clouds(8)) * torch.randn(8, 10)).sum().backward()
     assert net.body.stem.affine[0].weight.grad.any()
 
 

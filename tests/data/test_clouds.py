@@ -33,10 +33,8 @@ def test_whole_recordings(digits: DigitsEvents) -> None:
 
 def test_windows_are_samples(digits: DigitsEvents) -> None:
     clouds = EventClouds(digits, points=64, polarity=True, window_us=105_000, stride_us=105_000)
-    expected = [
-        len(w) >= 16 for i in range(20) for w in windows(digits.events(i), 105_000, stride_us=105_000)
-    ]
-    assert int((clouds.recordings < 20).sum()) == sum(expected)
+    parts = [w for i in range(20) for w in windows(digits.events(i), 105_000, stride_us=105_000)]
+    assert int((clouds.recordings < 20).sum()) == sum(len(part) >= 16 for part in parts)
     assert torch.equal(clouds.labels, digits.labels[clouds.recordings])
     cloud, _ = clouds[1]
     assert set(cloud[:, 3].tolist()) <= {-1.0, 1.0}
