@@ -109,5 +109,5 @@ def test_resampled_text(tmp_path: Path) -> None:
     assert (points.shape, label) == ((16, 6), 0)
     assert (points[:, 5] == 1).all()
     assert float(points[:, :3].norm(dim=1).max()) == pytest.approx(1)
-    with pytest.raises(FormatError, match="16 lines|six numbers"):
+    with pytest.raises(FormatError, match=r"16 lines|six numbers"):
         _ = data[1]

@@ -35,7 +35,7 @@ def read_off(path: str | os.PathLike[str]) -> Mesh:
     """
     with Source(path, "read_off") as source:
         text = source.read(0, source.size)
-        if not text[:3] == b"OFF":
+        if text[:3] != b"OFF":
             source.fail(f"expected an OFF file, which begins with OFF; got {text[:8]!r}.", 0)
         lines = [line.partition(b"#")[0].split() for line in text[3:].splitlines()]
         lines = [line for line in lines if line]
