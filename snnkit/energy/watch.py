@@ -31,6 +31,7 @@ from .ledger import Ledger
 from .neuron_rules import NeuronSpec, neuron_spec
 from .operators import DEVICES, Operator, describe
 from .popcount import with_popcounts
+from .preprocessing import declared_work
 from .provenance import Linear, Mark, Provenance, storage_key, tensors_in
 from .rules import FREE, Op, OpCount, looks_like_matmul
 from .synaptic import levels, nonzero_per_row
@@ -169,7 +170,7 @@ class Watch(TorchDispatchMode):
             return
         if frame.outer and hasattr(module, "preprocessing_ops"):
             with self._quiet():
-                self._prepared(frame.path, module, next(tensors_in((args, kwargs))))
+                self._prepared(frame.path, declared_work(module, next(tensors_in((args, kwargs)))))
         if frame.spec is not None and frame.outer:
             x = next(tensors_in((args, kwargs)), None)
             y = next(tensors_in((out,)), None)
@@ -236,19 +237,13 @@ class Watch(TorchDispatchMode):
         """The mark of the storage of ``y``, if ``y`` is all of it and not a view of a part."""
         return self.marks.get(y) if y.untyped_storage().nbytes() == y.numel() * y.element_size() else None
 
-    def _prepared(self, path: str, module: Any, x: Tensor) -> None:
-        """Declared work on coordinates, as sampling and search: its own line, if asked for."""
-        ops = float(module.preprocessing_ops(x))
-        if not ops:
-            return
-        if not self.preprocessing:
-            each = ops / max(len(x), 1)
+    def _prepared(self, path: str, work: OpCount | None) -> None:
+        """Declared work on coordinates."""
+        if work is not None and self.preprocessing:
+            self.ledger.add("preprocessing", path or "model", 0, work)
+        elif work is not None:
+            each = sum(work.values.values()) / max(work.rows, 1)
             self._note(path, f"{each:,.0f} operations of preprocessing per input are left out")
-            return
-        # a squared distance in three dimensions: 3 differences, 3 products, 2 sums
-        values: dict[str, Tensor | int] = {"muls": round(ops * 3 / 8), "adds": round(ops * 5 / 8)}
-        count = OpCount("pointwise", values, len(x), tuple(x.shape), tuple(x.shape[1:]))
-        self.ledger.add("preprocessing", path or "model", 0, count)
 
     # -- operations --------------------------------------------------------------------------------
 
