@@ -26,6 +26,7 @@ TITLES = {
     "energy_overhead": "Counting operations: time over the plain forward, T = 4, batch 8, 1 thread",
     "readers": "Event files to arrays, 1 thread; ours checks every event, the peers none",
     "frames": "Recordings to frames of counts and to voxel grids, 1 thread",
+    "points": "Farthest points and nearest neighbours: the other forms against ours, 2 threads",
     "imports": "Import on top of torch, and the first call of a neuron, in seconds",
 }
 FACTS = {

@@ -7,8 +7,9 @@ Everything is time first. To add a data set, derive from :class:`EventDataset`, 
 from .batch_frames import batch_frames
 from .cache import CacheWarning
 from .check import Finding, check_dataset, check_files, event_files
+from .clouds import EventClouds, event_clouds
 from .cochlea import Cochlea
-from .collate import Batch, EventBatch, collate, collate_events
+from .collate import Batch, EventBatch, collate, collate_events, time_first
 from .dataset import EventDataset, all_items
 from .digits import DigitsEvents
 from .events import Events
@@ -21,12 +22,14 @@ from .image_folder import ImageFolder
 from .images import EncodedImages
 from .limits import LIMITS
 from .mnist import MNIST, FashionMNIST
+from .modelnet import ModelNet, sample_surface
 from .nmnist import NMNIST
 from .object_folders import CIFAR10DVS, NCARS, NCaltech101
 from .policy import DroppedEventsWarning, Policies
 from .readers import (
     FORMATS,
     Format,
+    Mesh,
     Sound,
     SpikeFile,
     identify_format,
@@ -42,6 +45,7 @@ from .readers import (
     read_nmnist_1d,
     read_npy,
     read_npz,
+    read_off,
     read_shd,
     read_wav,
     write_dat,
@@ -78,6 +82,7 @@ __all__ = [
     "DroppedEventsWarning",
     "EncodedImages",
     "EventBatch",
+    "EventClouds",
     "EventDataset",
     "EventFolder",
     "EventStatistics",
@@ -87,6 +92,8 @@ __all__ = [
     "Format",
     "Framing",
     "ImageFolder",
+    "Mesh",
+    "ModelNet",
     "NCaltech101",
     "Policies",
     "Saccades",
@@ -102,6 +109,7 @@ __all__ = [
     "check_files",
     "collate",
     "collate_events",
+    "event_clouds",
     "event_files",
     "hashed_split",
     "holdout",
@@ -118,9 +126,12 @@ __all__ = [
     "read_nmnist_1d",
     "read_npy",
     "read_npz",
+    "read_off",
     "read_shd",
     "read_wav",
+    "sample_surface",
     "statistics",
+    "time_first",
     "to_frames",
     "write_dat",
     "write_evt2",

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import InputTypeError, ShapeError, require
 from .events import Events
 
-__all__ = ["Batch", "EventBatch", "Lengths", "collate", "collate_events"]
+__all__ = ["Batch", "EventBatch", "Lengths", "collate", "collate_events", "time_first"]
 
 Lengths = Literal["pad", "crop", "stack"]
 
@@ -25,13 +25,13 @@ class Batch(NamedTuple):
         y: labels ``[B]`` (or ``[B, ...]`` if labels are tensors).
         lengths: int64 ``[B]``, steps of each sample.
         mask: bool ``[T_max, B]``, True on real steps. Losses and firing rates have to use it; a mean over
-            time divides by ``lengths``.
+            time divides by ``lengths``. None for clouds ``[B, N, D]``, whose steps the network makes.
     """
 
     x: Tensor
     y: Tensor
     lengths: Tensor
-    mask: Tensor
+    mask: Tensor | None
 
 
 class EventBatch(NamedTuple):
@@ -52,6 +52,11 @@ class EventBatch(NamedTuple):
     labels: Tensor
     t_span: Tensor
     sensor_size: tuple[int, int, int]
+
+
+def time_first(x: Tensor) -> Tensor:
+    """``[N, T, P, H, W]`` -> ``[T, N, P, H, W]``; clouds ``[N, points, D]``, without time, as they are."""
+    return x if x.ndim == 3 else x.transpose(0, 1)
 
 
 def collate(batch: Sequence[tuple[Tensor, Any]], mode: Lengths = "pad") -> Batch:

@@ -101,6 +101,9 @@ class ShapesDataset(Dataset[tuple[Tensor, int]]):
 
     Item: ``(points [points, 3] float32, label)``.
 
+    Attributes:
+        in_channels: 3. img_size: number of points, the size of a sample.
+
     Raises:
         ConfigError: an argument out of range.
     """
@@ -115,6 +118,7 @@ class ShapesDataset(Dataset[tuple[Tensor, int]]):
         self.n = integer("ShapesDataset.n", n, 1, 2**31)
         self.points = integer("ShapesDataset.points", points, 1, 2**20)
         self.seed = integer("ShapesDataset.seed", seed, 0, 2**63 - 1)
+        self.in_channels, self.img_size = 3, points
         self.labels, self.num_classes = torch.arange(n) % len(_SHAPES), len(_SHAPES)
 
     def __len__(self) -> int:

@@ -108,6 +108,7 @@ def trace(
     T: int | None = None,
     per_sample: bool = False,
     popcounts: bool = False,
+    preprocessing: bool = False,
     strict: bool = False,
 ) -> Trace:
     """Count the operations of ``model`` on ``inputs``; exact, and without changing anything.
@@ -123,6 +124,9 @@ def trace(
         per_sample: keep the counts of every sample in ``Trace.by_sample``.
         popcounts: also count the ones in the binary numbers of integer operands, which
             ``price(multilevel="bitserial")`` needs.
+        preprocessing: also count what a module with a method ``preprocessing_ops(x)`` declares, as
+            sampling and neighbour search of point clouds, in a line of its own. Papers leave it out, and
+            so does the default, with a note in ``warnings``.
         strict: raise if anything is left uncounted.
 
     Every batch starts from the state in which the model is handed in, and the model is handed back in
@@ -153,7 +157,7 @@ def trace(
     require(not empty, "trace.model", empty, "tensors with values", "Move the model off the meta device.")
 
     ledger = Ledger(per_sample=per_sample)
-    watch = Watch(model, ledger, popcounts=popcounts)
+    watch = Watch(model, ledger, popcounts=popcounts, preprocessing=preprocessing)
     warnings: dict[str, None] = {}
     if any(m.training and isinstance(m, _MODAL) for m in model.modules()):
         warnings["norm or dropout layers are in training mode: call eval() for the energy of inference"] = (

@@ -32,6 +32,7 @@ from .neuron_count import neuron_count
 from .neuron_rules import NeuronSpec, neuron_spec
 from .operators import DEVICES, Operator, describe
 from .popcount import with_popcounts
+from .preprocessing import declared_work
 from .provenance import Linear, Mark, Provenance, storage_key, tensors_in
 from .rules import FREE, Op, OpCount, looks_like_matmul
 
@@ -76,10 +77,12 @@ class Watch(TorchDispatchMode):
         """Nothing is compiled under this mode; the wrapper that says so would import the compiler."""
         return False
 
-    def __init__(self, model: nn.Module, ledger: Ledger, *, popcounts: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, ledger: Ledger, *, popcounts: bool = False, preprocessing: bool = False
+    ) -> None:
         super().__init__()
         self.model, self.ledger = model, ledger
-        self.popcounts = popcounts
+        self.popcounts, self.preprocessing = popcounts, preprocessing
         self.tally: dict[tuple[str, str], Tally] = {}
         self.covered = 0
         self.notes: dict[str, None] = {}
@@ -139,6 +142,7 @@ class Watch(TorchDispatchMode):
         spec, delays = self._specs[module], callable(getattr(module, "energy_delays", None))
         around = self._stack[-1].covered if self._stack else 0
         own = 2 if delays or (spec is not None and spec.covers_products) else 1 if spec is not None else 0
+        own = 2 if hasattr(module, "preprocessing_ops") else own
         # a neuron inside of a neuron is part of it
         frame = _Frame(self.paths[module][0], max(around, own), around == 0, spec, delays)
         self._stack.append(frame)
@@ -157,7 +161,9 @@ class Watch(TorchDispatchMode):
         x, y = next(tensors_in((args, kwargs)), None), next(tensors_in((out,)), None)
         if frame.outer and x is not None and y is not None:
             with self._quiet():
-                if frame.delays:
+                if hasattr(module, "preprocessing_ops"):
+                    self._prepared(frame.path, declared_work(module, x))
+                elif frame.delays:
                     self._delay(frame.path, delays_of(module), x, y)
                 elif frame.spec is not None:
                     self._neuron(frame.path, frame.spec, x, y)
@@ -219,6 +225,14 @@ class Watch(TorchDispatchMode):
     def _mark_of_all(self, y: Tensor) -> Mark | None:
         """The mark of the storage of ``y``, if ``y`` is all of it and not a view of a part."""
         return self.marks.get(y) if y.untyped_storage().nbytes() == y.numel() * y.element_size() else None
+
+    def _prepared(self, path: str, work: OpCount | None) -> None:
+        """Declared work on coordinates."""
+        if work is not None and self.preprocessing:
+            self.ledger.add("preprocessing", path or "model", 0, work)
+        elif work is not None:
+            each = sum(work.values.values()) / max(work.rows, 1)
+            self._note(path, f"{each:,.0f} operations of preprocessing per input are left out")
 
     # -- operations --------------------------------------------------------------------------------
 

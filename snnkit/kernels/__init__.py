@@ -1,6 +1,7 @@
 """The same dynamics as ``snnkit.neurons``, faster; every kernel is checked against the step loop."""
 
 from .backend import BACKENDS, backend, use_backend
+from .clouds import farthest, nearest
 from .counts import counts
 from .dynamics import LIFDynamics
 from .event_linear import event_driven, event_linear
@@ -25,6 +26,7 @@ __all__ = [
     "counts",
     "event_driven",
     "event_linear",
+    "farthest",
     "isa",
     "keep_memory",
     "library",
@@ -32,6 +34,7 @@ __all__ = [
     "lif_eager",
     "lif_native",
     "lif_triton",
+    "nearest",
     "norm_lif",
     "norm_lif_unavailable",
     "scan",

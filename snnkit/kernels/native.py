@@ -29,7 +29,7 @@ __all__ = [
     "unavailable",
 ]
 
-ABI = 4
+ABI = 5
 SHARE = 65_536  # neuron-steps that are worth a thread of their own
 STATES, PARAMS, SUMS = 2, 10, 3
 PIECES = 32  # of the sums by channel
@@ -97,6 +97,9 @@ def library() -> c.CDLL | str:
     lib.snn_moments.argtypes = [norm, pointer]
     lib.snn_affine.argtypes = [norm, *[pointer] * 3]
     lib.snn_norm_back.argtypes = [norm, pointer, c.c_int32, *[pointer] * 4]
+    i32, i64 = c.c_int32, c.c_int64
+    lib.snn_farthest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 3, i32]
+    lib.snn_nearest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 4, i32]
     lib.snn_isa(-1)
     return lib
 

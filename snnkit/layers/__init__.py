@@ -9,6 +9,8 @@ from .head import Head
 from .mlp import CHANNEL_MIXERS, MLP
 from .norm_neuron import norm_neuron
 from .per_step import PerStep
+from .point_attention import PointAttention
+from .point_groups import AllPoints, PointGroups, PointPyramid, map_at
 
 __all__ = [
     "CHANNEL_MIXERS",
@@ -17,14 +19,19 @@ __all__ = [
     "MLP",
     "SDSA1",
     "SSA",
+    "AllPoints",
     "EIConv2d",
     "EILinear",
     "Head",
     "PatchEmbed",
     "PerStep",
+    "PointAttention",
+    "PointGroups",
+    "PointPyramid",
     "Residual",
     "ResidualKind",
     "SpikingConv",
+    "map_at",
     "ms_sps",
     "norm_neuron",
     "sps",

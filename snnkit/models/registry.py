@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, get_type_hints
 
 from ..errors import ConfigError, quote
 from ..neurons import NEURONS, NeuronSpec
 from ..registry import Registry, closest
-from .backbone import Backbone, BackboneArgs
+from .backbone import Backbone
 
 __all__ = ["MODELS", "create_model", "list_models", "list_neurons"]
 
@@ -52,11 +53,12 @@ def create_model(name: str, *, neuron: NeuronSpec = "lif", **settings: Any) -> B
 
 
 def _settings(factory: Callable[..., Any]) -> list[str]:
-    """Names that a family accepts: its own arguments, and those of the backbone it passes on."""
+    """Names that a family accepts: its own arguments, and those that it passes on."""
     parameters = inspect.signature(factory).parameters.values()
     names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
-    if len(names) < len(parameters):
-        names += BackboneArgs.__annotations__
+    for passed_on in (p for p in parameters if p.kind is p.VAR_KEYWORD):
+        function = factory.func if isinstance(factory, partial) else factory
+        names += get_type_hints(function)[passed_on.name].__args__[0].__annotations__
     return [name for name in names if name != "neuron"]
 
 

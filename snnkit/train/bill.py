@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from ..checks import choice, integer
+from ..data import time_first
 from ..energy import PICTURES, Report, Trace, load_profile, price, trace
 from ..energy import metrics as metrics_of
 from ..errors import require
@@ -40,8 +41,8 @@ def energy_of(
 def trace_of(net: Backbone, frames: Tensor) -> Trace:
     """Counts of ``net`` on ``frames [N, T, P, H, W]``."""
     net.eval()
-    batches = (part.transpose(0, 1) for part in frames.split(16))
-    return trace(net, batches, T=frames.shape[1])
+    batches = (time_first(part) for part in frames.split(16))
+    return trace(net, batches, T=None if frames.ndim == 3 else frames.shape[1])
 
 
 def settle_norms(net: nn.Module, frames: Tensor) -> None:

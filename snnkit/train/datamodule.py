@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..checks import flag, integer
-from ..data import DATASETS, Batch, all_items, as_configured, collate, holdout
+from ..data import DATASETS, Batch, all_items, as_configured, collate, holdout, time_first
 from ..errors import ConfigError, LimitError, require
 
 __all__ = ["EpochSampler", "EventData", "InMemory", "OnDemand"]
@@ -21,7 +21,7 @@ class InMemory(Dataset):
     """A data set as two tensors; a batch is one indexing operation.
 
     Args:
-        frames: ``[N, T, P, H, W]``. labels: ``[N]``.
+        frames: ``[N, T, P, H, W]``, or clouds ``[N, points, D]``. labels: ``[N]``.
     """
 
     def __init__(self, frames: Tensor, labels: Tensor) -> None:
@@ -32,7 +32,9 @@ class InMemory(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         index = torch.as_tensor(indices)
-        x = self.frames[index].transpose(0, 1).contiguous()
+        x = time_first(self.frames[index]).contiguous()
+        if x.ndim == 3:
+            return Batch(x, self.labels[index], torch.ones(len(index), dtype=torch.int64), None)
         lengths = torch.full((len(index),), x.shape[0])
         return Batch(x, self.labels[index], lengths, torch.ones(x.shape[:2], dtype=torch.bool))
 
@@ -51,7 +53,11 @@ class OnDemand(Dataset):
         return len(self.indices)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        return collate([self.data[self.indices[i]] for i in indices])
+        items = [self.data[self.indices[i]] for i in indices]
+        if items[0][0].ndim == 2:  # clouds have no time axis to join along
+            clouds, labels = zip(*items, strict=True)
+            return InMemory(torch.stack(clouds), torch.tensor(labels)).__getitems__(range(len(items)))
+        return collate(items)
 
     def set_epoch(self, epoch: int) -> None:
         """Random transforms draw anew."""
@@ -151,7 +157,7 @@ class EventData(L.LightningDataModule):
         self._plain: dict[str, Any] = {}
         source = self.open("train")
         if not hasattr(source, "in_channels"):
-            raise ConfigError(f"data set {dataset!r}: its samples are no frames or images; choose another.")
+            raise ConfigError(f"data set {dataset!r}: its samples are no frames or clouds; choose another.")
         self.num_classes, self.in_channels = source.num_classes, source.in_channels
         self.img_size = source.img_size
         self._parts: dict[str, InMemory | OnDemand] = {}

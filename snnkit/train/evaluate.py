@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data import DATASETS, all_items, as_configured
+from ..data import DATASETS, all_items, as_configured, time_first
 from ..errors import CheckpointError, ConfigError, require
 from ..models import Backbone, load_model, read_metadata
 
@@ -50,11 +50,14 @@ def wilson_interval(correct: int, total: int, z: float = 1.959963984540054) -> t
 
 @torch.no_grad()
 def predict(net: nn.Module, frames: Tensor, batch_size: int = 64) -> Tensor:
-    """Class ``[N]`` for ``frames [N, T, P, H, W]``, in evaluation mode; the network's mode is restored."""
+    """Class ``[N]`` for ``frames [N, T, P, H, W]`` or clouds ``[N, points, D]``, in evaluation mode.
+
+    The network's mode is restored.
+    """
     training = net.training
     net.eval()
     try:
-        parts = [net(part.transpose(0, 1)).argmax(-1) for part in frames.split(batch_size)]
+        parts = [net(time_first(part)).argmax(-1) for part in frames.split(batch_size)]
     finally:
         net.train(training)
     return torch.cat(parts) if parts else torch.empty(0, dtype=torch.long)

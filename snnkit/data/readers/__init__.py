@@ -15,12 +15,14 @@ from .formats import FORMATS, Format, identify_format, open_events
 from .forty_bit import read_nmnist, read_nmnist_1d, write_nmnist, write_nmnist_1d
 from .idx import read_idx
 from .npz import read_npy, read_npz, write_npz
+from .off import Mesh, read_off
 from .shd import SpikeFile, read_shd
 from .wav import Sound, read_wav
 
 __all__ = [
     "FORMATS",
     "Format",
+    "Mesh",
     "Sound",
     "SpikeFile",
     "identify_format",
@@ -36,6 +38,7 @@ __all__ = [
     "read_nmnist_1d",
     "read_npy",
     "read_npz",
+    "read_off",
     "read_shd",
     "read_wav",
     "write_dat",

@@ -19,12 +19,13 @@
 #define SNN_X86 1
 #endif
 
-#define SNN_ABI 4
+#define SNN_ABI 5
 #define MAX_BLOCK 1024
 #define CHUNK 256
 #define LANES 8
 #define PIECES 32 /* of sums by channel; independent of the threads, and so are the sums */
 #define EVENT_TILE 256
+#define MAX_DIMS 8 /* coordinates of a point */
 #define PARAMS 10
 #define STATES 2
 #define SUMS 3
@@ -185,4 +186,17 @@ void snn_norm_back(const snn_norm *norm, const double *sums, int32_t of_batch, f
 void snn_event_linear(int64_t rows, int32_t inputs, int64_t outputs, const float *x, const float *w, const float *bias,
                       float *y, int32_t *at, float *scale, int32_t threads) {
     CALL(event_linear, rows, inputs, outputs, x, w, bias, y, at, scale, threads);
+}
+
+/* Squared distances d [batch, padded] begin at infinity, at -1 in the padding; picked [batch, count] holds the first
+ * points. With `distinct` no point is picked twice. */
+void snn_farthest(int64_t batch, int32_t dims, int64_t padded, int64_t count, int32_t distinct, const float *planes,
+                  float *d, int64_t *picked, int32_t threads) {
+    CALL(farthest, batch, dims, padded, count, distinct, planes, d, picked, threads);
+}
+
+/* query [batch, queries, dims]; index and distance (squared) [batch, queries, k] */
+void snn_nearest(int64_t batch, int32_t dims, int64_t padded, int64_t queries, int32_t k, const float *planes,
+                 const float *query, int64_t *index, float *distance, int32_t threads) {
+    CALL(nearest, batch, dims, padded, queries, k, planes, query, index, distance, threads);
 }

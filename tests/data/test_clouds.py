@@ -1,0 +1,70 @@
+"""Windows of recordings as clouds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from snnkit.data import DATASETS, DigitsEvents, EventClouds, Events
+from snnkit.data.transforms import windows
+from snnkit.errors import ConfigError, UnknownNameError
+
+
+@pytest.fixture(scope="module")
+def digits() -> DigitsEvents:
+    return DigitsEvents("test")
+
+
+def test_whole_recordings(digits: DigitsEvents) -> None:
+    clouds = EventClouds(digits, points=64)
+    assert len(clouds) == len(digits)
+    x, y = clouds.tensors()
+    assert x.shape == (360, 64, 3)
+    assert (x.min(), x.max()) == (0, 1)
+    assert torch.equal(y, digits.labels)
+    assert (clouds.in_channels, clouds.img_size, clouds.num_classes) == (3, 64, 10)
+    for i in (0, 7, -1):
+        cloud, label = clouds[i]
+        assert torch.equal(cloud, x[i])
+        assert label == y[i]
+    assert (x.diff(dim=1)[..., 2] >= 0).all()  # in order of time
+
+
+def test_windows_are_samples(digits: DigitsEvents) -> None:
+    clouds = EventClouds(digits, points=64, polarity=True, window_us=105_000, stride_us=105_000)
+    parts = [w for i in range(20) for w in windows(digits.events(i), 105_000, stride_us=105_000)]
+    assert int((clouds.recordings < 20).sum()) == sum(len(part) >= 16 for part in parts)
+    assert torch.equal(clouds.labels, digits.labels[clouds.recordings])
+    cloud, _ = clouds[1]
+    assert set(cloud[:, 3].tolist()) <= {-1.0, 1.0}
+    part = clouds.events(1)
+    sensor = {(x / 15, y / 15) for x, y in zip(part.x.tolist(), part.y.tolist(), strict=True)}
+    found = {tuple(p) for p in cloud[:, :2].double().tolist()}
+    assert all(min(abs(a - x) + abs(b - y) for x, y in sensor) < 1e-6 for a, b in found)
+
+
+def test_the_choice_of_events_repeats(digits: DigitsEvents) -> None:
+    one, two, other = (EventClouds(digits, points=64, seed=s) for s in (0, 0, 1))
+    assert torch.equal(one[3][0], two[3][0])
+    assert not torch.equal(one[3][0], other[3][0])
+
+
+def test_a_single_event_and_too_few(digits: DigitsEvents) -> None:
+    lone = EventClouds(digits, points=8, min_events=1)
+    column = np.zeros(1, np.int64)
+    events = Events(column + 5, column, column, column, (16, 16, 2), (0, 10))
+    assert not lone._made(0, events).any()  # x = y = t = 0, eight times
+    with pytest.raises(ConfigError, match="no window of"):
+        EventClouds(digits, points=64, min_events=10**6)
+    with pytest.raises(IndexError, match="out of range"):
+        lone[len(lone)]
+
+
+def test_by_name() -> None:
+    clouds = DATASETS.get("clouds")("test", of="digits", points=32, data={"dt_us": 5000})
+    assert clouds[0][0].shape == (32, 3)
+    with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
+        DATASETS.get("clouds")("test", of="digit")
+    with pytest.raises(ConfigError, match="'shapes' holds no recordings"):
+        DATASETS.get("clouds")("test", of="shapes")
