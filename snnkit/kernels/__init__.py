@@ -2,6 +2,9 @@
 
 from .backend import BACKENDS, backend, use_backend
 from .counts import counts
+from .delay_dense import DELAY_BACKENDS, DelayBackend, delay_channels, delay_dense, shift_channels
+from .delay_kernel import INTERPOLATIONS, Interpolation, delay_kernel, rounded_delay
+from .delayed_linear import delayed_linear
 from .dynamics import LIFDynamics
 from .event_linear import event_driven, event_linear
 from .lif import lif
@@ -18,11 +21,19 @@ from .ultra import ultra
 
 __all__ = [
     "BACKENDS",
+    "DELAY_BACKENDS",
+    "INTERPOLATIONS",
+    "DelayBackend",
+    "Interpolation",
     "LIFDynamics",
     "Norm",
     "backend",
     "backend_report",
     "counts",
+    "delay_channels",
+    "delay_dense",
+    "delay_kernel",
+    "delayed_linear",
     "event_driven",
     "event_linear",
     "isa",
@@ -34,7 +45,9 @@ __all__ = [
     "lif_triton",
     "norm_lif",
     "norm_lif_unavailable",
+    "rounded_delay",
     "scan",
+    "shift_channels",
     "synaptic",
     "ultra",
     "use_backend",
