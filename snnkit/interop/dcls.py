@@ -57,6 +57,7 @@ def from_dcls(module: nn.Module) -> DelayLinear:
         kind="synaptic",
         synapses=dcls.kernel_count,
         interp="gauss" if dcls.version == "gauss" else "triangle",
+        sigma=sigma,
         bias=dcls.bias is not None,
         device=dcls.weight.device,
         dtype=dcls.weight.dtype,

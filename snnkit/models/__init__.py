@@ -6,6 +6,7 @@ pick it up. Give it a ``*_test`` size that runs in milliseconds.
 """
 
 from .backbone import Backbone, BackboneArgs, Stage
+from .delay_mlp import DelayMLP
 from .io import load_model, read_metadata, save_model
 from .registry import MODELS, create_model, list_models, list_neurons
 from .spike_driven import spike_driven_transformer
@@ -15,6 +16,7 @@ __all__ = [
     "MODELS",
     "Backbone",
     "BackboneArgs",
+    "DelayMLP",
     "Stage",
     "create_model",
     "list_models",

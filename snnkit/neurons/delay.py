@@ -22,10 +22,8 @@ from ..kernels import (
     DELAY_BACKENDS,
     DelayBackend,
     Interpolation,
-    delay_channels,
     delay_dense,
     delayed_linear,
-    shift_channels,
 )
 from ..sequence import (
     check_state,
@@ -96,6 +94,7 @@ class DelayLinear(Delayed):
     """
 
     State = DelayState
+    delay: Tensor
 
     def __init__(
         self,
@@ -217,10 +216,7 @@ class DelayLinear(Delayed):
             return x, past
         name, limit = path
         seen = torch.cat([past.transpose(0, 1).to(x.dtype), x])
-        if self._learns:
-            out = delay_channels(seen, self._channel_profile(name, x))
-        else:
-            out = shift_channels(seen, self.lags(name), limit)
+        out = self._delay_channels(seen, name, limit)
         return out, seen[x.shape[0] :].transpose(0, 1).to(past.dtype)
 
     def _synaptic(self, x: Tensor, state: DelayState, tail: bool) -> tuple[Tensor, DelayState]:

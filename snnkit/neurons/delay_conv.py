@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import integer
-from ..kernels import Interpolation, delay_channels, shift_channels
+from ..kernels import Interpolation
 from ..sequence import (
     check_state,
     per_step,
@@ -49,6 +49,7 @@ class DelayConv2d(Delayed):
     """
 
     State = DelayConvState
+    delay: Tensor
 
     def __init__(
         self,
@@ -84,10 +85,7 @@ class DelayConv2d(Delayed):
         else:
             check_state(state, like, "DelayConv2d")
         seen = torch.cat([state.inputs.transpose(0, 1), x.to(like.inputs.dtype)])
-        if self._learns:
-            delayed = delay_channels(seen, self._channel_profile("delay", seen))
-        else:
-            delayed = shift_channels(seen, self.lags(), self.max_delay)
+        delayed = self._delay_channels(seen, "delay", self.max_delay)
         out = per_step(self.conv, delayed.to(x.dtype), training=self.training)
         return out, DelayConvState(seen[x.shape[0] :].transpose(0, 1))
 

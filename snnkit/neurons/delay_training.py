@@ -85,7 +85,7 @@ class SigmaSchedule:
     Args:
         net: layers with "ste" or "gauss" in it are scheduled; the others have no width to narrow.
         epochs: calls of ``step`` until ``end``, >= 1; published: a quarter of the training.
-        start: width at first, in steps; None: what each layer has now (default D/2).
+        start: width at first, in steps; None: what each layer was built with.
         end: width at last (published: 0.5). A layer that starts below it stays as it is.
 
     Raises:
@@ -105,7 +105,7 @@ class SigmaSchedule:
         if not found:
             raise ConfigError('SigmaSchedule: found no layer with delays of interp "ste" or "gauss" in it.')
         self.epoch = 0
-        self._layers = [(m, float(m.sigma) if start is None else float(start)) for m in found]
+        self._layers = [(m, m.initial_sigma if start is None else float(start)) for m in found]
         self.set_epoch(0)
 
     def step(self) -> None:

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from ..checks import choice, integer, number
 from ..errors import NumericsError, ShapeError, StreamError
-from ..kernels import INTERPOLATIONS, Interpolation, delay_kernel, rounded_delay
+from ..kernels import (
+    INTERPOLATIONS,
+    Interpolation,
+    delay_channels,
+    delay_kernel,
+    rounded_delay,
+    shift_channels,
+)
 from ..sequence import Stateful, as_sequence, check_finite, checks_numerics
 
 __all__ = ["DelayMemory", "Delayed", "fractional_delays"]
@@ -60,7 +67,8 @@ class Delayed(Stateful):
     Attributes:
         max_delay: largest delay D, in steps. interp: how delays between two steps are treated in training,
             see :mod:`snnkit.kernels.delay_kernel`.
-        sigma: buffer, width of the profile in steps; a :class:`SigmaSchedule` narrows it.
+        sigma: buffer, width of the profile in steps; a :class:`SigmaSchedule` narrows it. initial_sigma: what
+            it was at first.
     """
 
     sigma: Tensor
@@ -73,7 +81,8 @@ class Delayed(Stateful):
         self.interp: Interpolation = interp
         if sigma is None:
             sigma = 1.0 if interp == "triangle" else max(max_delay / 2, 0.5)
-        self.register_buffer("sigma", torch.tensor(number(f"{name}.sigma", sigma, above=0)))
+        self.initial_sigma = number(f"{name}.sigma", sigma, above=0)
+        self.register_buffer("sigma", torch.tensor(self.initial_sigma))
         self._limits: dict[str, int] = {}
 
     def _add_delay(self, name: str, shape: tuple[int, ...], limit: int) -> None:
@@ -153,6 +162,13 @@ class Delayed(Stateful):
                 f'{type(self).__name__}(interp="{self.interp}"): delays between two steps are an aid of '
                 'training and do not stream. Call eval(), which rounds them, or train with interp="ste".'
             )
+
+    def _delay_channels(self, seen: Tensor, name: str, limit: int) -> Tensor:
+        """Every channel of ``seen [limit + T, B, C, *]`` by its own delay: ``[T, B, C, *]``."""
+        kernel = self._channel_profile(name, seen) if self._learns else None
+        if kernel is None or self.rounded:
+            return shift_channels(seen, self.lags(name), limit, kernel)
+        return delay_channels(seen, kernel)
 
     # -- what training does to delays ----------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from .callbacks import EpochCSV, EpochSeed, FiringRates, read_metrics
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
 from .datamodule import EpochSampler, EventData, InMemory
+from .delays import DelayCallback, DelayOptimizers, warn_of_rounding
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
 from .optim import adamw_cosine, parameter_groups
 from .run import list_recipes, recipe_path, train
@@ -21,6 +22,8 @@ del _lightning
 __all__ = [
     "AtomicCheckpointIO",
     "Classifier",
+    "DelayCallback",
+    "DelayOptimizers",
     "EpochCSV",
     "EpochSampler",
     "EpochSeed",
@@ -39,5 +42,6 @@ __all__ = [
     "read_metrics",
     "recipe_path",
     "train",
+    "warn_of_rounding",
     "wilson_interval",
 ]
