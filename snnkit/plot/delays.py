@@ -43,8 +43,6 @@ def delay_histogram(
         share = 100 * np.bincount(steps.astype(int), minlength=max_delay + 1) / len(steps)
         look: dict[str, Any] = {"alpha": 1.0} if i else {"alpha": 0.4, "fill": True}
         ax.stairs(share, edges, label=name, color=color(i), linewidth=1.5, **look)
-            share, edges, label=name, color=color(i), linewidth=1.5, fill=i == 0, alpha=0.4 if i == 0 else 1
-        )
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(bottom=0)
     ax.set_xlabel("delay (steps)" if dt_ms is None else "delay (ms)")

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+import snnkit
 from snnkit.losses import sum_softmax
 from snnkit.models import DelayMLP
 from snnkit.neurons import delay_layers, delay_param_groups
+from snnkit.train.delay_recipes import DELAY_RECIPES, pool_units
 from snnkit.train.delays import DelayCallback, DelayOptimizers, warn_of_rounding
 
 
@@ -83,8 +85,6 @@ def test_published_schedules() -> None:
 
 
 def test_model_streams_and_refuses_bad_settings() -> None:
-    import snnkit
-
     net = DelayMLP(4, 3, width=6, depth=2, max_delay=5).eval()
     x = torch.rand(11, 2, 2, 2)
     with torch.no_grad(), snnkit.stream(net) as session:
@@ -92,3 +92,18 @@ def test_model_streams_and_refuses_bad_settings() -> None:
     assert isinstance(net, nn.Module)
     with pytest.raises(snnkit.errors.ConfigError, match=r"DelayMLP\.depth"):
         DelayMLP(4, 3, depth=0)
+
+
+@pytest.mark.parametrize(("name", "millions"), [("shd", 0.21), ("ssc", 1.23), ("gsc", 1.23)])
+def test_published_recipes(name: str, millions: float) -> None:
+    recipe = DELAY_RECIPES[name]
+    net = recipe.network()
+    learned = sum(p.numel() for p in net.parameters() if p.requires_grad)
+    assert learned / 1e6 == pytest.approx(millions, abs=0.006)
+    frames = torch.randint(3, (7, 2, 700, 1, 1)).float()
+    x = pool_units(frames)
+    assert torch.equal(x[3, 1, 2], frames[3, 1, 10:15].sum())
+    assert net.eval()(x).shape == (7 + (recipe.depth + 1) * (recipe.max_delay // 2), 2, recipe.classes)
+    assert recipe.optimizers(net).sigma.epochs == recipe.epochs // 4
+    with pytest.raises(snnkit.errors.ConfigError, match="protocol"):
+        recipe.check_protocol("best")
