@@ -14,16 +14,20 @@ import json
 import os
 import time
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from snnkit.data import SpokenDigits, holdout
+from snnkit.energy import price, trace
 from snnkit.losses import sum_softmax
 from snnkit.models import DelayMLP
-from snnkit.neurons import fractional_delays
+from snnkit.neurons import delay_layers, fractional_delays
 from snnkit.train.delays import DelayOptimizers
+
+from .harness import save, show
 
 STEPS, MAX_DELAY, WIDTH, BATCH = 50, 15, 64, 64
 Sets = dict[str, tuple[Tensor, Tensor]]
@@ -81,15 +85,49 @@ def run(
     row = {"mode": mode, "seed": seed, "val": best, "test": accuracy(chosen, *sets["test"])}
     with fractional_delays():
         row |= {f"{s}, fractional": accuracy(chosen, *sets[s]) for s in ("val", "test")}
-    row["parameters"] = sum(p.numel() for p in chosen.parameters())
     torch.save(chosen.state_dict(), out / f"{mode}_{seed}.pt")
     return {**row, "seconds": time.perf_counter() - start}
+
+
+def bill(mode: str, seed: int, sets: Sets, out: Path) -> dict[str, float]:
+    """Synaptic operations, energy and delay memory of one recording, mean over the test set."""
+    net = build(mode)
+    net.load_state_dict(torch.load(out / f"{mode}_{seed}.pt"))
+    report = price(trace(net.eval(), [sets["test"][0]], T=STEPS))
+    memories = [layer.delay_memory() for layer in delay_layers(net).values()]
+    return {
+        "SOPs": report.counts["sop"],
+        "energy, nJ": report.total_pj / 1e3,
+        "ring bits": sum(m.ring_bits for m in memories),
+        "buffer words": sum(m.buffer_words for m in memories),
+    }
+
+
+def summary(sets: Sets, out: Path) -> list[dict[str, Any]]:
+    """Means over the seeds that are done."""
+    rows = []
+    for mode in MODES:
+        runs = [json.loads(path.read_text()) for path in sorted(out.glob(f"{mode}_?.json"))]
+        if not runs:
+            continue
+        for run_ in runs:
+            run_ |= bill(mode, run_["seed"], sets, out)
+        learned = sum(p.numel() for p in build(mode).parameters() if p.requires_grad)
+        row: dict[str, Any] = {"delays": mode, "seeds": len(runs), "learned parameters": learned}
+        for key in ("val", "val, fractional", "test", "test, fractional"):
+            values = [100 * r[key] for r in runs]
+            row[f"{key} %"] = f"{mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+        row |= {
+            k: round(mean(r[k] for r in runs)) for k in ("SOPs", "energy, nJ", "ring bits", "buffer words")
+        }
+        rows.append(row)
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--out", type=Path, default=Path("runs/delay_spoken"))
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -100,6 +138,9 @@ def main() -> None:
             part = args.out / f"{mode}_{seed}.json"
             if not part.is_file():
                 part.write_text(json.dumps(run(mode, seed, args.epochs, sets, args.out)))
+    rows = summary(sets, args.out)
+    show("Spoken digits, delays rounded unless said: mean and range over seeds", rows)
+    print(f"wrote {save('delay_spoken', rows, epochs=args.epochs)}")
 
 
 if __name__ == "__main__":

@@ -256,6 +256,8 @@ class DelayLinear(Delayed):
         """
         addresses = self._address_bits()
         if self.kind == "synaptic":
+            if not self.max_delay:
+                return DelayMemory()
             words = self.out_features * (self.max_delay + 1)
             return DelayMemory(self.in_features * self.max_delay, words, addresses, 1)
         ring = int(self.lags(self._axon[0]).sum()) if self._axon else 0

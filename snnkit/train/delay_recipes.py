@@ -1,8 +1,8 @@
 """The published recipes of learned synaptic delays on SHD, SSC and GSC (arXiv 2306.17670, configurations).
 
 Nothing is downloaded. A recipe builds the network and its optimisers; the user has the recordings. Two
-protocols are told apart by name: ``test-selected`` takes the best epoch on the test set, as the published code
-does where there is no validation set (SHD); ``val-split`` holds out training samples.
+protocols are told apart by name: ``test-selected`` takes the best epoch on the test set, as the published
+code does where there is no validation set (SHD); ``val-split`` holds out training samples.
 """
 
 from __future__ import annotations

@@ -299,6 +299,8 @@ def test_memory() -> None:
     assert layer.delay_memory() == DelayMemory(buffer_words=17, address_bits=15)
     memory = DelayLinear(4, 5, 6, kind="synaptic", synapses=2).delay_memory()
     assert memory == DelayMemory(24, 35, 120, 1)
+    for kind in ("axonal", "dendritic", "separable", "synaptic"):
+        assert DelayLinear(4, 5, 0, kind=kind).delay_memory() == DelayMemory()
 
 
 @pytest.mark.parametrize(
