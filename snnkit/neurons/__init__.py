@@ -12,7 +12,7 @@ from .counts import CountCode, collapse_counts, expand_counts, fire_counts, fram
 from .delay import DelayKind, DelayLinear, DelayState
 from .delay_conv import DelayConv2d
 from .delay_training import SigmaSchedule, delay_layers, delay_param_groups, project_delays
-from .delayed import Delayed, DelayMemory, fractional_delays
+from .delayed import Delayed, DelayStorage, fractional_delays
 from .delta import DeltaActivation, DeltaState, accumulate_deltas
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .glif import GLIF, GLIFState
@@ -53,8 +53,8 @@ __all__ = [
     "DelayConv2d",
     "DelayKind",
     "DelayLinear",
-    "DelayMemory",
     "DelayState",
+    "DelayStorage",
     "Delayed",
     "DeltaActivation",
     "DeltaState",

@@ -32,7 +32,7 @@ from ..sequence import (
     per_step,
     state_dtype,
 )
-from .delayed import Delayed, DelayMemory
+from .delayed import Delayed, DelayStorage
 
 __all__ = ["DelayKind", "DelayLinear", "DelayState"]
 
@@ -250,19 +250,19 @@ class DelayLinear(Delayed):
         rest = self.max_delay + 1 - kernel.shape[-1]
         return sum(F.pad(kernel, (k, rest - k)) * late[..., k : k + 1] for k in range(rest + 1))  # type: ignore
 
-    def delay_memory(self) -> DelayMemory:
+    def delay_memory(self) -> DelayStorage:
         """Axons: a shift register as long as each delay. Dendrites: a word per step of delay. Synapses: an
         input ring of D bits per input, or a buffer of D + 1 words per output.
         """
         addresses = self._address_bits()
         if self.kind == "synaptic":
             if not self.max_delay:
-                return DelayMemory()
+                return DelayStorage()
             words = self.out_features * (self.max_delay + 1)
-            return DelayMemory(self.in_features * self.max_delay, words, addresses, 1)
+            return DelayStorage(self.in_features * self.max_delay, words, addresses, 1)
         ring = int(self.lags(self._axon[0]).sum()) if self._axon else 0
         words = int(self.lags(self._dendrite[0]).sum()) if self._dendrite else 0
-        return DelayMemory(ring, words, addresses, 0)
+        return DelayStorage(ring, words, addresses, 0)
 
     def extra_repr(self) -> str:
         """Every setting."""

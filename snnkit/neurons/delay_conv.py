@@ -14,7 +14,7 @@ from ..sequence import (
     per_step,
     state_dtype,
 )
-from .delayed import Delayed, DelayMemory
+from .delayed import Delayed, DelayStorage
 
 __all__ = ["DelayConv2d", "DelayConvState"]
 
@@ -89,9 +89,9 @@ class DelayConv2d(Delayed):
         out = per_step(self.conv, delayed.to(x.dtype), training=self.training)
         return out, DelayConvState(seen[x.shape[0] :].transpose(0, 1))
 
-    def delay_memory(self) -> DelayMemory:
+    def delay_memory(self) -> DelayStorage:
         """A shift register for each channel and pixel, as long as its delay; per pixel of the input."""
-        return DelayMemory(ring_bits=int(self.lags().sum()), address_bits=self._address_bits())
+        return DelayStorage(ring_bits=int(self.lags().sum()), address_bits=self._address_bits())
 
     def extra_repr(self) -> str:
         """Every setting of the delays."""

@@ -23,7 +23,7 @@ from ..kernels import (
 )
 from ..sequence import Stateful, as_sequence, check_finite, checks_numerics
 
-__all__ = ["DelayMemory", "Delayed", "fractional_delays"]
+__all__ = ["DelayStorage", "Delayed", "fractional_delays"]
 
 _fractional: ContextVar[bool] = ContextVar("snnkit_fractional_delays", default=False)
 
@@ -43,7 +43,7 @@ def fractional_delays() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class DelayMemory:
+class DelayStorage:
     """What delays cost at inference, beside the operations of the layer, which they do not change.
 
     Attributes:
@@ -200,7 +200,7 @@ class Delayed(Stateful):
         """Delays in milliseconds, for steps of ``dt_ms``."""
         return self.delays()[name][0].detach() * number(f"{type(self).__name__}.dt_ms", dt_ms, above=0)
 
-    def delay_memory(self) -> DelayMemory:
+    def delay_memory(self) -> DelayStorage:
         """What the delays of now cost at inference. The energy estimator reads only this."""
         raise TypeError(f"{type(self).__name__} must implement delay_memory()")
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import snnkit
 from snnkit.errors import ConfigError, NumericsError, ShapeError, StateShapeError, StreamError
-from snnkit.neurons import DelayLinear, DelayMemory, fractional_delays
+from snnkit.neurons import DelayLinear, DelayStorage, fractional_delays
 from snnkit.sequence import per_step
 
 SPLITS = [(12,), (6, 6), (1,) * 12, (3, 1, 8), (0, 5, 0, 7), (11, 1)]
@@ -292,15 +292,15 @@ def test_memory() -> None:
     layer = DelayLinear(4, 5, 6)
     with torch.no_grad():
         layer.delay.copy_(torch.tensor([0.0, 1.6, 3.0, 6.0]))
-    assert layer.delay_memory() == DelayMemory(ring_bits=11, address_bits=12)
+    assert layer.delay_memory() == DelayStorage(ring_bits=11, address_bits=12)
     layer = DelayLinear(4, 5, 6, kind="dendritic")
     with torch.no_grad():
         layer.delay.copy_(torch.tensor([0.0, 1.6, 3.0, 6.0, 6.0]))
-    assert layer.delay_memory() == DelayMemory(buffer_words=17, address_bits=15)
+    assert layer.delay_memory() == DelayStorage(buffer_words=17, address_bits=15)
     memory = DelayLinear(4, 5, 6, kind="synaptic", synapses=2).delay_memory()
-    assert memory == DelayMemory(24, 35, 120, 1)
+    assert memory == DelayStorage(24, 35, 120, 1)
     for kind in ("axonal", "dendritic", "separable", "synaptic"):
-        assert DelayLinear(4, 5, 0, kind=kind).delay_memory() == DelayMemory()
+        assert DelayLinear(4, 5, 0, kind=kind).delay_memory() == DelayStorage()
 
 
 @pytest.mark.parametrize(
