@@ -23,7 +23,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..kernels import delayed_linear as delayed_linear  # defines the operator that a rule below counts
 from .alphabet import BINARY, Alphabet, indicator, indicators
 from .provenance import Linear
 from .reach import Geometry, spread
@@ -197,18 +196,6 @@ def _linear(op: Op) -> OpCount | object:
         op.shape = tuple(x.shape)
     bias = op.args.get("bias", op.args.get("B")) is not None
     return _product(op, x.reshape(-1, x.shape[-1]), w.t(), bias=bias)
-
-
-@rule("snnkit::delayed_linear")
-def _delayed_linear(op: Op) -> OpCount:
-    """A linear layer: a delay moves its additions to later steps and adds none."""
-    x, w = op.tensor("x"), op.tensor("weight")
-    steps, batch, inputs = x.shape
-    op.shape = (steps, batch, inputs)
-    count = _weights(op, x.reshape(-1, inputs), w.transpose(0, 1).flatten(1), bias=False)
-    out = op.out[:steps]  # behind it lies what is still under way
-    count.values |= {"nnz_out": nonzero_per_row(out, steps * batch), "numel_out": out.numel()}
-    return count
 
 
 def _product(op: Op, a: Tensor, b: Tensor, *, bias: bool) -> OpCount | object:

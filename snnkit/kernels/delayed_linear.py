@@ -2,7 +2,7 @@
 
 ``z[t + d[o, i, s], o] += W[o, i, s] x[t, i]`` in the order of t, i and s. That order does not depend on where
 a sequence is cut, so chunks give the bits of one call. Cost: one addition for each nonzero input and synapse,
-whatever the delays are. Registered as ``snnkit::delayed_linear``, so that counters of operations see it.
+whatever the delays are. Registered as the operator ``snnkit::delayed_linear``.
 """
 
 from __future__ import annotations

@@ -50,6 +50,15 @@ class DelayState(NamedTuple):
     pending: Tensor
 
 
+class WholeDelays(NamedTuple):
+    """A layer as the energy estimator reads it: ``delays`` add up, each broadcastable to the weight."""
+
+    weight: Tensor
+    delays: tuple[Tensor, ...]
+    max_delay: int
+    bias: bool
+
+
 class DelayLinear(Delayed):
     """Linear layer with a delay on every axon, dendrite or synapse.
 
@@ -249,6 +258,15 @@ class DelayLinear(Delayed):
         late = self._channel_profile(self._dendrite[0], self.weight, learns=learns).unsqueeze(1)
         rest = self.max_delay + 1 - kernel.shape[-1]
         return sum(F.pad(kernel, (k, rest - k)) * late[..., k : k + 1] for k in range(rest + 1))  # type: ignore
+
+    def energy_delays(self) -> WholeDelays:
+        """Weights and whole delays, from which :mod:`snnkit.energy` counts operations and memory."""
+        parts: list[Tensor] = [self.lags()] if self.kind == "synaptic" else []
+        if self._axon is not None:
+            parts.append(self.lags(self._axon[0]).unsqueeze(0))
+        if self._dendrite is not None:
+            parts.append(self.lags(self._dendrite[0]).unsqueeze(1))
+        return WholeDelays(self.weight, tuple(parts), self.max_delay, self.bias is not None)
 
     def delay_memory(self) -> DelayStorage:
         """Axons: a shift register as long as each delay. Dendrites: a word per step of delay. Synapses: an
