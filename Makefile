@@ -7,7 +7,7 @@ TORCH ?= torch>=2.6
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt
-PEERS := spikingjelly==2.0.0 snntorch==1.0.0 norse==1.1.0 nir nirtorch tonic==1.7.0 importRosbag
+PEERS := spikingjelly==2.0.0 snntorch==1.0.0 norse==1.1.0 nir nirtorch tonic==1.7.0 importRosbag DCLS==0.1.1
 PEERS_NEED := loguru scipy tqdm packaging requests h5py
 
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -40,7 +40,8 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 bench: $(VENV)/.test
-	for name in neurons norm open_neuromorphic streaming event_linear energy_overhead imports data points; do \
+	for name in neurons norm open_neuromorphic streaming event_linear delays delay_rounding energy_overhead imports \
+		data points; do \
 		$(BIN)/python -m benchmarks.$$name || exit 1; done
 	$(BIN)/python -m benchmarks.report
 

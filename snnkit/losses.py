@@ -3,14 +3,15 @@ r"""Losses on sequences: every loss takes ``[T, B, K]`` values over time and lab
 With z the logits or spikes of one sample, N its number of real steps, y its label, and the mean over
 the batch left out:
 
-=============  ====================================================================================
-name           loss
-=============  ====================================================================================
-``mean_ce``    CE(mean_t z[t], y)
-``rate_ce``    mean_t CE(scale z[t], y)
-``count_mse``  mean_k (n_k - n*_k)^2 / N, n = sum_t z[t], n* = int(N correct) at y, int(N wrong) else
-``tet``        (1-lam) mean_t CE(z[t], y) + lam mean_{t,k} (z[t,k] - phi)^2
-=============  ====================================================================================
+===============  ==================================================================================
+name             loss
+===============  ==================================================================================
+``mean_ce``      CE(mean_t z[t], y)
+``rate_ce``      mean_t CE(scale z[t], y)
+``count_mse``    mean_k (n_k - n*_k)^2 / N, n = sum_t z[t], n* = int(N correct) at y, int(N wrong) else
+``tet``          (1-lam) mean_t CE(z[t], y) + lam mean_{t,k} (z[t,k] - phi)^2
+``sum_softmax``  CE(sum_t softmax(z[t]), y)
+===============  ==================================================================================
 
 They share one call, ``loss(logits, y, *, mask=None, **settings)``. ``mask [T, B]`` is True at real
 steps of padded sequences: sums run over real steps, means divide by the true length of each sample,
@@ -37,7 +38,16 @@ from .errors import ConfigError, DeviceError, DTypeError, InputTypeError, ShapeE
 from .registry import Registry
 from .sequence import as_sequence, state_dtype
 
-__all__ = ["LOSSES", "count_mse", "hoyer_regularizer", "mean_ce", "rate_ce", "rate_regularizer", "tet"]
+__all__ = [
+    "LOSSES",
+    "count_mse",
+    "hoyer_regularizer",
+    "mean_ce",
+    "rate_ce",
+    "rate_regularizer",
+    "sum_softmax",
+    "tet",
+]
 
 LOSSES: Registry[Callable[..., Tensor]] = Registry("loss")
 
@@ -126,6 +136,25 @@ def count_mse(
     wanted = F.one_hot(y, z.shape[-1]).bool()
     target = torch.where(wanted, _int_times(steps, correct_rate), _int_times(steps, incorrect_rate))
     return ((z.sum(0) - target).square() / steps).mean()
+
+
+@LOSSES.register("sum_softmax")
+def sum_softmax(logits: Tensor, y: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    """Votes of all steps, as published with learned delays: ``CE(sum_t softmax(z[t]), y)``.
+
+    The cross-entropy takes the softmax of the votes once more; many steps make it sharp.
+
+    Args:
+        logits, y, mask: as :func:`mean_ce`.
+
+    Returns, Raises: as :func:`mean_ce`.
+    Reference: code of Hassani et al. 2023, arXiv 2306.17670.
+    """
+    z, y = _check("sum_softmax", logits, y, mask)
+    votes = z.softmax(-1)
+    if mask is not None:
+        votes = torch.where(mask.unsqueeze(-1), votes, 0.0)
+    return F.cross_entropy(votes.sum(0), y)
 
 
 @LOSSES.register("tet")

@@ -48,6 +48,7 @@ __all__ = [
     "check_state",
     "checks_numerics",
     "fold",
+    "in_session",
     "in_transform",
     "per_step",
     "state_dtype",
@@ -379,6 +380,11 @@ class StreamSession:
 
 
 _active: ContextVar[StreamSession | None] = ContextVar("snnkit_stream", default=None)
+
+
+def in_session() -> bool:
+    """Whether a :class:`StreamSession` is calling now, and will keep the states."""
+    return not torch.compiler.is_compiling() and _active.get() is not None
 
 
 def stream(net: nn.Module, *, detach: bool = True) -> StreamSession:

@@ -17,6 +17,7 @@ SAYS = {
     "03_train_digits": "test accuracy",
     "04_streaming": "equal to one call, bit for bit",
     "05_foreign_energy": "not counted: nothing",
+    "06_learned_delays": "delays in whole steps: ",
 }
 
 

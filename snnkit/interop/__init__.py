@@ -1,5 +1,6 @@
 """Bridges to other libraries; each file imports its library when it is used, not before."""
 
+from .dcls import from_dcls, to_dcls
 from .tonic import TonicDataset, TonicFrames, TonicTransform
 
-__all__ = ["TonicDataset", "TonicFrames", "TonicTransform"]
+__all__ = ["TonicDataset", "TonicFrames", "TonicTransform", "from_dcls", "to_dcls"]

@@ -3,6 +3,9 @@
 from .backend import BACKENDS, backend, use_backend
 from .clouds import farthest, nearest
 from .counts import counts
+from .delay_dense import DELAY_BACKENDS, DelayBackend, delay_channels, delay_dense, shift_channels
+from .delay_kernel import INTERPOLATIONS, Interpolation, delay_kernel, rounded_delay
+from .delayed_linear import delayed_linear
 from .dynamics import LIFDynamics
 from .event_linear import event_driven, event_linear
 from .lif import lif
@@ -19,11 +22,19 @@ from .ultra import ultra
 
 __all__ = [
     "BACKENDS",
+    "DELAY_BACKENDS",
+    "INTERPOLATIONS",
+    "DelayBackend",
+    "Interpolation",
     "LIFDynamics",
     "Norm",
     "backend",
     "backend_report",
     "counts",
+    "delay_channels",
+    "delay_dense",
+    "delay_kernel",
+    "delayed_linear",
     "event_driven",
     "event_linear",
     "farthest",
@@ -37,7 +48,9 @@ __all__ = [
     "nearest",
     "norm_lif",
     "norm_lif_unavailable",
+    "rounded_delay",
     "scan",
+    "shift_channels",
     "synaptic",
     "ultra",
     "use_backend",

@@ -6,6 +6,7 @@ pick it up. Give it a ``*_test`` size that runs in milliseconds.
 """
 
 from .backbone import Backbone, BackboneArgs, Stage
+from .delay_mlp import DelayMLP
 from .io import load_model, read_metadata, save_model
 from .point_model import PointArgs, PointModel
 from .point_net import PointNetBody, TanhWindow, TransformNet, spiking_pointnet
@@ -20,6 +21,7 @@ __all__ = [
     "MODELS",
     "Backbone",
     "BackboneArgs",
+    "DelayMLP",
     "PointArgs",
     "PointModel",
     "PointNetBody",

@@ -9,6 +9,10 @@ from .base import NEURONS, Neuron, NeuronOps
 from .clif import CLIF, CLIFState
 from .count_spike import CountSpike
 from .counts import CountCode, collapse_counts, expand_counts, fire_counts, frame_weights, round_counts
+from .delay import DelayKind, DelayLinear, DelayState
+from .delay_conv import DelayConv2d
+from .delay_training import SigmaSchedule, delay_layers, delay_param_groups, project_delays
+from .delayed import Delayed, DelayStorage, fractional_delays
 from .delta import DeltaActivation, DeltaState, accumulate_deltas
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .glif import GLIF, GLIFState
@@ -46,6 +50,12 @@ __all__ = [
     "CLIFState",
     "CountCode",
     "CountSpike",
+    "DelayConv2d",
+    "DelayKind",
+    "DelayLinear",
+    "DelayState",
+    "DelayStorage",
+    "Delayed",
     "DeltaActivation",
     "DeltaState",
     "DimensionlessIzhikevich",
@@ -72,6 +82,7 @@ __all__ = [
     "RecurrentState",
     "Reset",
     "Role",
+    "SigmaSchedule",
     "SlidingPSN",
     "SlidingPSNState",
     "SynapticLIF",
@@ -85,12 +96,16 @@ __all__ = [
     "accumulate_deltas",
     "calibrate_hard_threshold",
     "collapse_counts",
+    "delay_layers",
+    "delay_param_groups",
     "expand_counts",
     "fire_counts",
+    "fractional_delays",
     "frame_weights",
     "lif_step",
     "log_sum_exp",
     "make_neuron",
+    "project_delays",
     "round_counts",
     "spike_entropy",
 ]

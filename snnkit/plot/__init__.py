@@ -11,6 +11,7 @@ matplotlib is imported when the first picture is drawn, not before.
 
 from .cloud import cloud, event_raster
 from .curves import training_curves
+from .delays import delay_histogram, delay_kernels
 from .energy import energy_breakdown, energy_comparison, energy_over_rate, energy_over_time
 from .events import frames
 from .grid import heat_map
@@ -24,6 +25,8 @@ __all__ = [
     "PALETTE",
     "animate",
     "cloud",
+    "delay_histogram",
+    "delay_kernels",
     "energy_breakdown",
     "energy_comparison",
     "energy_over_rate",

@@ -12,6 +12,8 @@ from .callbacks import EpochCSV, EpochSeed, FiringRates, read_metrics
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
 from .datamodule import EpochSampler, EventData, InMemory, OnDemand
+from .delay_recipes import DELAY_RECIPES, DelayRecipe, pool_units
+from .delays import DelayCallback, DelayOptimizers, warn_of_rounding
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
 from .optim import adamw_cosine, parameter_groups
 from .run import list_recipes, recipe_path, train
@@ -19,8 +21,12 @@ from .run import list_recipes, recipe_path, train
 del _lightning
 
 __all__ = [
+    "DELAY_RECIPES",
     "AtomicCheckpointIO",
     "Classifier",
+    "DelayCallback",
+    "DelayOptimizers",
+    "DelayRecipe",
     "EpochCSV",
     "EpochSampler",
     "EpochSeed",
@@ -36,9 +42,11 @@ __all__ = [
     "newest_checkpoint",
     "open_model",
     "parameter_groups",
+    "pool_units",
     "predict",
     "read_metrics",
     "recipe_path",
     "train",
+    "warn_of_rounding",
     "wilson_interval",
 ]

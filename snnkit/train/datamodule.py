@@ -43,7 +43,7 @@ class OnDemand(Dataset):
     """Some samples of a data set, made when a batch asks for them.
 
     Args:
-        data: items are (frames ``[T, P, H, W]``, label). indices: of the samples.
+        data: items are (frames ``[T, P, H, W]`` or a cloud ``[points, D]``, label). indices: of the samples.
     """
 
     def __init__(self, data: Any, indices: Sequence[int]) -> None:

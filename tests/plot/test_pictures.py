@@ -42,6 +42,8 @@ DRAW = {
     "energy_comparison": lambda **kw: plot.energy_comparison(TERMS, **kw),
     "energy_over_time": lambda **kw: plot.energy_over_time({"synaptic": [1.0, 2.0]}, **kw),
     "energy_over_rate": lambda **kw: plot.energy_over_rate([0.0, 1.0], [1.0, 3.0], {"ANN": 2.0}, **kw),
+    "delay_histogram": lambda **kw: plot.delay_histogram({"a": [0, 2.4, 2], "b": [1]}, 3, **kw),
+    "delay_kernels": lambda **kw: plot.delay_kernels(torch.randn(2, 3, 4), **kw),
     "heat_map": lambda **kw: plot.heat_map({"a": [0.1, 0.2]}, ["0", "1"], **WORDS, **kw),
     "training_curves": lambda **kw: plot.training_curves(ROWS, **kw),
 }
@@ -566,3 +568,23 @@ def test_animation_frame_by_frame(tmp_path):
     with pytest.raises(ConfigError, match=r"rows.*event_raster"):
         plot.animate(Events([3], [6], [0], [0], (7, 1, 1)), tmp_path / "b.gif")
     assert not (tmp_path / "b.gif").exists()
+
+
+def test_delay_histogram_counts_rounded_delays():
+    ax = plot.delay_histogram({"before": [0, 2.4, 2, 3], "after": torch.ones(2, 2)}, 3, dt_ms=10.0)
+    shares = [patch.get_data().values.tolist() for patch in ax.patches]
+    assert shares == [[25.0, 0.0, 50.0, 25.0], [0.0, 100.0, 0.0, 0.0]]
+    assert ax.get_xlim() == (-5.0, 35.0)
+    assert ax.get_xlabel() == "delay (ms)"
+    with pytest.raises(ConfigError, match=r"delays in \[0, 3\]"):
+        plot.delay_histogram({"a": [4.0]}, 3)
+
+
+def test_delay_kernels_show_one_output_with_equal_ends():
+    kernel = torch.zeros(2, 3, 4)
+    kernel[1, 2, 3] = -2.0
+    image = plot.delay_kernels(kernel, output=1).images[0]
+    assert image.get_array()[2, 3] == -2.0
+    assert image.get_clim() == (-2.0, 2.0)
+    with pytest.raises(ConfigError, match="output: got 2"):
+        plot.delay_kernels(kernel, output=2)

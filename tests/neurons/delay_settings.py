@@ -1,0 +1,68 @@
+"""Every kind of layer with delays, as the contract tests build it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from snnkit.neurons import DelayConv2d, Delayed, DelayLinear
+
+LINEAR = {
+    "axonal": {"kind": "axonal"},
+    "dendritic": {"kind": "dendritic"},
+    "separable": {"kind": "separable"},
+    "synaptic": {"kind": "synaptic"},
+    "synaptic_2": {"kind": "synaptic", "synapses": 2, "bias": True},
+}
+LAYERS = (*LINEAR, "conv")
+INTERPS = ("ste", "gauss", "triangle", "fixed")
+every_layer = pytest.mark.parametrize("name", LAYERS)
+every_interp = pytest.mark.parametrize("interp", INTERPS)
+
+
+def build(name: str, interp: str = "ste", max_delay: int = 6, **settings: object) -> Delayed:
+    """Four inputs, five outputs; the same delays whenever the seed is the same."""
+    torch.manual_seed(1)
+    if name == "conv":
+        return DelayConv2d(4, 5, 3, max_delay, interp=interp, padding=1, **settings)
+    return DelayLinear(4, 5, max_delay, interp=interp, **{**LINEAR[name], **settings})
+
+
+def spikes(name: str, steps: int = 12, batch: int = 3, density: float = 0.3) -> Tensor:
+    shape = (4, 3, 3) if name == "conv" else (4,)
+    return (torch.rand(steps, batch, *shape, generator=torch.Generator().manual_seed(5)) < density).float()
+
+
+def shift_loop(layer: Delayed, x: Tensor) -> Tensor:
+    """Every connection by itself, from the definition: x of ``round(d)`` steps ago, times its weight."""
+    x = x.double()
+    if isinstance(layer, DelayConv2d):
+        lags = layer.delay.detach().round().long().tolist()
+        moved = torch.stack(
+            [
+                torch.cat([torch.zeros_like(x[:d, :, c]), x[: len(x) - d, :, c]])[: len(x)]
+                for c, d in enumerate(lags)
+            ],
+            2,
+        )
+        return torch.stack(
+            [torch.nn.functional.conv2d(f, layer.conv.weight.double(), padding=1) for f in moved]
+        )
+    weight = layer.weight.detach().double()
+    rounded = {n: d.detach().round().long() for n, (d, _) in layer.delays().items()}
+    out = torch.zeros(len(x), x.shape[1], layer.out_features, dtype=torch.float64)
+    for t in range(len(x)):
+        for o in range(layer.out_features):
+            for i in range(layer.in_features):
+                for s in range(layer.synapses):
+                    if layer.kind == "synaptic":
+                        w, d = weight[o, i, s], rounded["delay"][o, i, s]
+                    else:
+                        w, d = weight[o, i], 0
+                        d = d + (rounded["delay"][i] if layer.kind in ("axonal", "separable") else 0)
+                        d = d + (rounded["delay"][o] if layer.kind == "dendritic" else 0)
+                        d = d + (rounded["delay_out"][o] if layer.kind == "separable" else 0)
+                    if t - int(d) >= 0:
+                        out[t, :, o] += w * x[t - int(d), :, i]
+    return out if layer.bias is None else out + layer.bias.double()
