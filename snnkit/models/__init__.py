@@ -1,27 +1,58 @@
 """Spiking transformers: one family per file, all built from :class:`Backbone`.
 
 To add a family, write one file whose function returns a :class:`Backbone` (or any module with the
-same call), register its sizes with ``@MODELS.register("name")`` and import it here; the contract tests
+same call), register its sizes with :func:`register_model` and import it here; the contract tests
 pick it up. Give it a ``*_test`` size that runs in milliseconds.
 """
 
 from .backbone import Backbone, BackboneArgs, Stage
+from .initialise import init_convs
 from .io import load_model, read_metadata, save_model
-from .registry import MODELS, create_model, list_models, list_neurons
+from .max_former import max_former, max_resnet
+from .meta_spikeformer import e_spikeformer, meta_spikeformer, qsd_transformer
+from .qkformer import ms_qkformer, qkformer
+from .registry import (
+    MODELS,
+    ModelInfo,
+    create_model,
+    list_models,
+    list_neurons,
+    model_info,
+    register_model,
+)
+from .sglformer import sglformer
 from .spike_driven import spike_driven_transformer
 from .spikformer import spikformer
+from .spikformer_v2 import spikformer_v2
+from .spikingformer import spikingformer
+from .spikingresformer import spikingresformer
 
 __all__ = [
     "MODELS",
     "Backbone",
     "BackboneArgs",
+    "ModelInfo",
     "Stage",
     "create_model",
+    "e_spikeformer",
+    "init_convs",
     "list_models",
     "list_neurons",
     "load_model",
+    "max_former",
+    "max_resnet",
+    "meta_spikeformer",
+    "model_info",
+    "ms_qkformer",
+    "qkformer",
+    "qsd_transformer",
     "read_metadata",
+    "register_model",
     "save_model",
+    "sglformer",
     "spike_driven_transformer",
     "spikformer",
+    "spikformer_v2",
+    "spikingformer",
+    "spikingresformer",
 ]
