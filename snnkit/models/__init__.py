@@ -5,6 +5,7 @@ same call), register its sizes with :func:`register_model` and import it here; t
 pick it up. Give it a ``*_test`` size that runs in milliseconds.
 """
 
+from .activity import Activity, activity
 from .backbone import Backbone, BackboneArgs, Stage
 from .initialise import init_convs
 from .io import load_model, read_metadata, save_model
@@ -26,23 +27,29 @@ from .spikformer import spikformer
 from .spikformer_v2 import spikformer_v2
 from .spikingformer import spikingformer
 from .spikingresformer import spikingresformer
+from .table import ModelRow, macs_per_step, model_table
 
 __all__ = [
     "MODELS",
+    "Activity",
     "Backbone",
     "BackboneArgs",
     "ModelInfo",
+    "ModelRow",
     "Stage",
+    "activity",
     "create_model",
     "e_spikeformer",
     "init_convs",
     "list_models",
     "list_neurons",
     "load_model",
+    "macs_per_step",
     "max_former",
     "max_resnet",
     "meta_spikeformer",
     "model_info",
+    "model_table",
     "ms_qkformer",
     "qkformer",
     "qsd_transformer",

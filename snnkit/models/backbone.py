@@ -126,7 +126,7 @@ class Backbone(nn.Module):
         self.stages = tuple(stages)
         self.feature_channels: list[int] = []
         self.feature_strides: list[int] = []
-        self.T, self.in_channels = T, in_channels
+        self.T, self.in_channels, self.img_size = T, in_channels, img_size
         self.embeds, self.blocks = nn.ModuleList(), nn.ModuleList()
         self.reduction, cin = 1, in_channels
         for stage in stages:
