@@ -44,10 +44,10 @@ def test_the_network_is_left_as_it_was(name: str) -> None:
     assert not [m for m in net.modules() if m._forward_hooks]
 
 
-# Layers of the published architecture with its published initialisation that a fresh network leaves constant:
-# attentions whose sums stay below the threshold in few tokens or narrow heads, and those of
-QSD-Transformer, whose # neurons count to the maximum. They are what the paper describes, so they are listed
-here and not changed. CONSTANT = {
+# Layers that the published initialisation leaves constant in the published architecture: attentions whose
+# sums stay below the threshold with few tokens or narrow heads, and those of QSD-Transformer, which count to
+# the maximum. They are what the papers describe, so they are listed here and not changed.
+CONSTANT = {
     "qsd_15m": [
         f"blocks.{stage}.{i}.branch.attn" for stage, n in ((3, 6), (4, 2)) for i in range(0, 2 * n, 2)
     ],
