@@ -98,9 +98,13 @@ def accepts(model: str, setting: str) -> bool:
     return setting in inspect.signature(MODEL_REGISTRY.get(model)).parameters
 
 
-def reads_running_values(net: nn.Module) -> bool:
-    """In training the output depends on running values, which every forward moves on."""
-    return any(isinstance(module, RepConv | FiringRate) for module in net.modules())
+def hold_running_values(net: nn.Module) -> None:
+    """RepConv and DSSA read running values in training, which a second forward of a batch would move again."""
+    for module in net.modules():
+        if isinstance(module, RepConv):
+            module.inner_norm.momentum = 0.0
+        elif isinstance(module, FiringRate):
+            module.momentum = 1.0
 
 
 def build(model: str, neuron: Any = "lif", steps: int = 4, **settings: Any) -> Backbone:
