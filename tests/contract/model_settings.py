@@ -99,7 +99,7 @@ def accepts(model: str, setting: str) -> bool:
 
 
 def hold_running_values(net: nn.Module) -> None:
-    """RepConv and DSSA read running values in training, which a second forward of a batch would move again."""
+    """RepConv and DSSA read running values in training, which a second forward moves again."""
     for module in net.modules():
         if isinstance(module, RepConv):
             module.inner_norm.momentum = 0.0
