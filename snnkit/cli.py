@@ -125,6 +125,10 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("kind", nargs="?", help=f"one of {', '.join(KINDS)} (default: all)")
     listing.add_argument("pattern", nargs="?", default="*", help="shell-style pattern, as 'sdt_*'")
 
+    models = commands.add_parser("models", help="table of models: size, cost, published accuracy")
+    models.set_defaults(run=_models)
+    models.add_argument("pattern", nargs="?", default="*", help="shell-style pattern, as 'sdt_*'")
+
     info = commands.add_parser("info", help="versions, devices and backends")
     info.set_defaults(run=_info)
     return parser
@@ -261,6 +265,22 @@ def _names(kind: str) -> list[str]:
             from .train import list_recipes
 
             return list_recipes()
+
+
+def _models(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .models import model_table
+
+    rows = model_table(args.pattern)
+    if not rows:
+        raise UnknownNameError(f"models: no model fits {args.pattern!r}. Names: snnkit list models.")
+    table = Table("model", "input", "parameters", "MACs/step", "published accuracy", "read in", box=None)
+    for row in rows:
+        size, macs = f"{row.parameters / 1e6:.2f} M", f"{row.macs / 1e9:.2f} G"
+        table.add_row(row.name, row.input, size, macs, row.accuracy, row.source)
+    Console().print(table)
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -10,7 +10,8 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def test_the_table_of_neurons_is_up_to_date() -> None:
-    made = runpy.run_path(str(DOCS / "make_neuron_table.py"))
-    if (DOCS / "neurons.md").read_text() != made["page"]():
-        pytest.fail(f"docs/neurons.md does not fit the registry; renew it by: {made['COMMAND']}")
+@pytest.mark.parametrize("kind", ["neuron", "model"])
+def test_the_table_is_up_to_date(kind: str) -> None:
+    made = runpy.run_path(str(DOCS / f"make_{kind}_table.py"))
+    if (DOCS / f"{kind}s.md").read_text() != made["page"]():
+        pytest.fail(f"docs/{kind}s.md does not fit the registry; renew it by: {made['COMMAND']}")

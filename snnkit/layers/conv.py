@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -10,7 +12,9 @@ from ..neurons import NeuronFactory, Role
 from ..sequence import per_step
 from .norm_neuron import may_fuse, norm_neuron
 
-__all__ = ["SpikingConv"]
+__all__ = ["Order", "SpikingConv"]
+
+Order = Literal["CBN", "NCB", "CB"]
 
 
 class SpikingConv(nn.Module):
@@ -18,13 +22,17 @@ class SpikingConv(nn.Module):
 
     Args:
         cin, cout: channels in and out.
-        kernel: odd kernel size; padding keeps the map size. 1 replaces every Linear.
-        bias: bias of the convolution. Dead weight before a batch norm, but part of published sizes.
+        kernel: kernel size. 1 replaces every Linear; an odd one is padded by half, so that stride 1 keeps the
+            map size; a kernel as large as the stride cuts the map into patches, without padding.
+        stride, groups, bias: of the convolution. A bias is dead weight before a batch norm, but part of
+            published sizes.
         order: "CBN" conv, norm, neuron (spikes out); "NCB" neuron, conv, norm (membrane out);
             "CB" without neuron.
         neuron, role: factory and role of the neuron; not used by "CB".
-        pool: None, or a 3x3 stride-2 max pooling after the norm ("norm": pools the membrane)
-            or after the neuron ("spike").
+        pool: None, or a 3x3 stride-2 pooling right behind the norm ("norm": pools the membrane) or the neuron
+            ("spike": in the order "NCB" that is in front of the convolution).
+        pooling: "max" or "avg" (of the values inside of the map, without its padding).
+        conv: a stateless module ``[N, cin, H, W] -> [N, cout, H', W']`` in place of the convolution.
 
     Shape:
         ``[T, B, cin, H, W] -> [T, B, cout, H', W']``. With ``repeat=R`` the input has T = 1, the
@@ -37,25 +45,31 @@ class SpikingConv(nn.Module):
         cout: int,
         kernel: int = 1,
         *,
+        stride: int = 1,
+        groups: int = 1,
         bias: bool = False,
-        order: Literal["CBN", "NCB", "CB"] = "CBN",
+        order: Order = "CBN",
         neuron: NeuronFactory | None = None,
         role: Role = "embed",
         pool: Literal["norm", "spike"] | None = None,
+        pooling: Literal["max", "avg"] = "max",
+        conv: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        affine = [nn.Conv2d(cin, cout, kernel, padding=kernel // 2, bias=bias), nn.BatchNorm2d(cout)]
+        padding = 0 if kernel == stride else kernel // 2
+        conv = conv or nn.Conv2d(cin, cout, kernel, stride, padding, groups=groups, bias=bias)
+        affine: list[nn.Module] = [conv, nn.BatchNorm2d(cout)]
         if pool == "norm":
-            affine.append(_max_pool())
+            affine.append(_POOLS[pooling]())
         self.affine = nn.Sequential(*affine)
         self.neuron = neuron(role, cin if order == "NCB" else cout) if neuron and order != "CB" else None
         self.neuron_first = order == "NCB"
-        self.pool = _max_pool() if pool == "spike" else None
+        self.pool = _POOLS[pooling]() if pool == "spike" else None
 
     def forward(self, x: Tensor, repeat: int = 1) -> Tensor:
         """See the class."""
         if self.neuron is not None and self.neuron_first:
-            x = self.neuron(x)
+            x = self._pooled(self.neuron(x))
         if self._fuses():
             return self._normed_and_fired(x, repeat)
         if repeat == 1:
@@ -64,9 +78,9 @@ class SpikingConv(nn.Module):
             with _RepeatedStatistics(self.affine[1], repeat):  # type: ignore[arg-type]
                 x = per_step(self.affine, x)
             x = x.expand(repeat, *x.shape[1:])
-        if self.neuron is not None and not self.neuron_first:
-            x = self.neuron(x)
-        return x if self.pool is None else per_step(self.pool, x, training=True)
+        if self.neuron_first:
+            return x
+        return self._pooled(x if self.neuron is None else self.neuron(x))
 
     def _fuses(self) -> bool:
         if self.neuron is None or self.neuron_first or len(self.affine) != 2:
@@ -78,12 +92,16 @@ class SpikingConv(nn.Module):
         conv, norm = self.affine
         y = per_step(conv, x)
         y = y if repeat == 1 else y.expand(repeat, *y.shape[1:])
-        x = norm_neuron(norm, self.neuron, y)  # type: ignore[arg-type]
+        return self._pooled(norm_neuron(norm, self.neuron, y))  # type: ignore[arg-type]
+
+    def _pooled(self, x: Tensor) -> Tensor:
         return x if self.pool is None else per_step(self.pool, x, training=True)
 
 
-def _max_pool() -> nn.Module:
-    return nn.MaxPool2d(3, stride=2, padding=1)
+_POOLS: dict[str, Callable[[], nn.Module]] = {
+    "max": partial(nn.MaxPool2d, 3, stride=2, padding=1),
+    "avg": partial(nn.AvgPool2d, 3, stride=2, padding=1, count_include_pad=False),
+}
 
 
 class _RepeatedStatistics:

@@ -12,44 +12,46 @@ from ..neurons import NeuronFactory
 from ..registry import Registry
 from .conv import SpikingConv
 
-__all__ = ["EMBEDS", "PatchEmbed", "ms_sps", "sps"]
+__all__ = ["EMBEDS", "PatchEmbed", "ms_sps", "sps", "sps_ms_order"]
 
 EMBEDS: Registry = Registry("patch embedding")
 Pools = str | Sequence[int]
 
 
 class PatchEmbed(nn.Module):
-    """A chain of :class:`SpikingConv` with one shortcut that ends at the output.
+    """A chain of layers, and at most one shortcut that ends at the output.
 
-    ``y_i = conv_i(y_{i-1})``; output ``y_last + y_from``.
+    ``y_i = layer_i(y_{i-1})``; output ``y_last + shortcut(y_from)``.
 
     Args:
-        convs: the chain.
-        shortcut_from: index of the conv whose output the shortcut takes.
-
-    Attributes:
+        layers: the chain: :class:`SpikingConv`, and neurons whose spikes both ways read.
         reduction: factor between input and output map size.
+        shortcut_from: index of the layer whose output the shortcut takes, -1 for the input; None for none.
+        shortcut: what the shortcut passes, None for nothing.
     """
 
     def __init__(
         self,
-        convs: list[SpikingConv],
+        layers: Sequence[nn.Module],
         *,
         reduction: int,
-        shortcut_from: int,
+        shortcut_from: int | None = None,
+        shortcut: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(convs)
-        self.shortcut_from, self.reduction = shortcut_from, reduction
+        self.convs = nn.ModuleList(layers)
+        self.shortcut_from, self.shortcut, self.reduction = shortcut_from, shortcut, reduction
 
     def forward(self, x: Tensor, repeat: int = 1) -> Tensor:
         """``[T, B, C, H, W]`` (or T = 1 and ``repeat`` steps) -> ``[T, B, width, H', W']``."""
-        kept = x
-        for i, conv in enumerate(self.convs):
-            x = conv(x, repeat=repeat if i == 0 else 1)
+        kept = x if self.shortcut_from == -1 else None
+        for i, layer in enumerate(self.convs):
+            x = layer(x, repeat=repeat) if i == 0 and repeat > 1 else layer(x)
             if i == self.shortcut_from:
                 kept = x
-        return x + kept
+        if kept is None:
+            return x
+        return x + (kept if self.shortcut is None else self.shortcut(kept))
 
 
 def _stages(
@@ -102,3 +104,18 @@ def ms_sps(in_channels: int, width: int, neuron: NeuronFactory, *, pools: Pools 
     convs.append(SpikingConv(widths[3], width, 3, order="CB", pool="norm" if pooled[3] else None))
     convs.append(SpikingConv(width, width, 3, order="NCB", neuron=neuron))
     return PatchEmbed(convs, reduction=reduction, shortcut_from=3)
+
+
+@EMBEDS.register("sps_ms_order")
+def sps_ms_order(in_channels: int, width: int, neuron: NeuronFactory, *, pools: Pools = "1111") -> PatchEmbed:
+    """Tokenizer of Spikingformer (arXiv 2304.11954): widths of :func:`sps`, neurons in front of convolutions.
+
+    ``BN(3x3 conv(x))``, then four times ``BN(3x3 conv([max pool](neuron(x))))``, without a shortcut.
+    """
+    widths, pooled, reduction = _stages(in_channels, width, pools)
+    convs = [SpikingConv(in_channels, widths[1], 3, order="CB")]
+    convs += [
+        SpikingConv(cin, cout, 3, order="NCB", neuron=neuron, pool=pool)
+        for cin, cout, pool in zip(widths[1:], [*widths[2:], width], pooled, strict=True)
+    ]
+    return PatchEmbed(convs, reduction=reduction)

@@ -27,7 +27,7 @@ from ..neurons import NeuronFactory, NeuronSpec
 from ..sequence import per_step
 from ..surrogate import Surrogate
 from .point_model import PointArgs, PointModel
-from .registry import MODELS
+from .registry import ModelInfo, register_model
 
 __all__ = ["PointNetBody", "TanhWindow", "TransformNet", "spiking_pointnet"]
 
@@ -151,8 +151,8 @@ def spiking_pointnet(
     return PointModel(AllPoints(in_channels), body, Head(widths[-1], num_classes, None, readout), **model)
 
 
-MODELS.register("spiking_pointnet")(spiking_pointnet)
-MODELS.register("spiking_pointnet_tnets")(partial(spiking_pointnet, transforms=True))
-MODELS.register("spiking_pointnet_micro")(
-    partial(spiking_pointnet, widths=(8, 8, 16, 16, 8), transforms=True, num_classes=10)
-)
+_INFO = ModelInfo("arXiv 2310.06232")
+_MICRO: dict[str, Any] = {"widths": (8, 8, 16, 16, 8), "transforms": True, "num_classes": 10}
+register_model("spiking_pointnet", spiking_pointnet, _INFO)
+register_model("spiking_pointnet_tnets", spiking_pointnet, _INFO, transforms=True)
+register_model("spiking_pointnet_micro", spiking_pointnet, _INFO, **_MICRO)

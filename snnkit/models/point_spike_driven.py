@@ -17,7 +17,7 @@ from ..checks import integer
 from ..layers import CHANNEL_MIXERS, MIXERS, Head, PointGroups, Residual, SpikingConv
 from ..neurons import NeuronFactory, NeuronSpec
 from .point_model import PointArgs, PointModel
-from .registry import MODELS
+from .registry import ModelInfo, register_model
 
 __all__ = ["TokenBody", "spike_driven_points"]
 
@@ -90,4 +90,4 @@ for _name, _sizes in (
     ("spike_driven_points_base", {"width": 128, "depth": 2}),
     ("spike_driven_points_micro", _MICRO),
 ):
-    MODELS.register(_name)(partial(spike_driven_points, **_sizes))
+    register_model(_name, spike_driven_points, ModelInfo("this project"), **_sizes)

@@ -26,7 +26,7 @@ from ..errors import require
 from ..layers import Head, PointGroups, Residual, ResidualKind, SpikingConv
 from ..neurons import NeuronFactory, NeuronSpec
 from .point_model import PointArgs, PointModel
-from .registry import MODELS
+from .registry import ModelInfo, register_model
 
 __all__ = ["SpikePointBody", "spikepoint"]
 
@@ -129,6 +129,5 @@ for _name, _local, _global, _head, _classes, _more in (
     ("spikepoint_large", (64, 128), (256, 384), 256, 51, _PAPER),
     ("spikepoint_micro", (8, 16), (16,), 16, 10, _MICRO),
 ):
-    MODELS.register(_name)(
-        partial(spikepoint, local=_local, global_widths=_global, head=_head, num_classes=_classes, **_more)
-    )
+    _sizes = {"local": _local, "global_widths": _global, "head": _head, "num_classes": _classes}
+    register_model(_name, spikepoint, ModelInfo("after arXiv 2310.07189"), **_sizes, **_more)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from ..neurons import NeuronFactory, NeuronSpec
 from ..points import Groups
 from ..sequence import fold, per_step, unfold
 from .point_model import PointArgs, PointModel
-from .registry import MODELS
+from .registry import ModelInfo, register_model
 
 __all__ = ["PointTransformerBody", "spiking_point_transformer"]
 
@@ -111,7 +111,7 @@ def spiking_point_transformer(
     return PointModel(AllPoints(in_channels), body, Head(out, num_classes, factory, readout), **model)
 
 
-MODELS.register("spiking_point_transformer")(partial(spiking_point_transformer, coding="queue", T=2))
-MODELS.register("spiking_point_transformer_micro")(
-    partial(spiking_point_transformer, width=4, stages=1, inner=8, k=3, out=8, num_classes=10)
-)
+_INFO = ModelInfo("arXiv 2502.15811")
+_MICRO: dict[str, Any] = {"width": 4, "stages": 1, "inner": 8, "k": 3, "out": 8, "num_classes": 10}
+register_model("spiking_point_transformer", spiking_point_transformer, _INFO, coding="queue", T=2)
+register_model("spiking_point_transformer_micro", spiking_point_transformer, _INFO, **_MICRO)

@@ -5,26 +5,73 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_type_hints
+
+from torch import nn
 
 from ..errors import ConfigError, quote
 from ..neurons import NEURONS, NeuronSpec
 from ..registry import Registry, closest
 from .backbone import Backbone
 
-__all__ = ["MODELS", "create_model", "list_models", "list_neurons"]
+__all__ = [
+    "MODELS",
+    "ModelInfo",
+    "create_model",
+    "list_models",
+    "list_neurons",
+    "model_info",
+    "register_model",
+]
 
 MODELS: Registry = Registry("model")
 
 
-def create_model(name: str, *, neuron: NeuronSpec = "lif", **settings: Any) -> Backbone:
+@dataclass(frozen=True)
+class ModelInfo:
+    """What was published about a model; nothing here was measured by this project.
+
+    Attributes:
+        paper: where the architecture comes from.
+        millions: published number of parameters in millions, None where none was published.
+        accuracy: published top-1 accuracy in per cent with data set and steps, "" where none is known.
+        source: where the accuracy was read; "recalled" marks figures that were not read again.
+    """
+
+    paper: str
+    millions: float | None = None
+    accuracy: str = ""
+    source: str = ""
+
+
+_INFO: dict[str, ModelInfo] = {}
+
+
+def register_model(name: str, family: Callable[..., nn.Module], info: ModelInfo, **settings: Any) -> None:
+    """File ``family(**settings)`` under ``name`` with what was published about it."""
+    MODELS.register(name)(partial(family, **settings))
+    _INFO[name] = info
+
+
+def model_info(name: str) -> ModelInfo:
+    """What was published about a registered model.
+
+    Raises:
+        UnknownNameError: no such model.
+    """
+    MODELS.get(name)
+    return _INFO.get(name, ModelInfo(""))
+
+
+def create_model(name: str, *, neuron: NeuronSpec | None = None, **settings: Any) -> Backbone:
     """Build a registered model.
 
     Args:
         name: see :func:`list_models`.
-        neuron: which neuron in which role (:mod:`snnkit.neurons.factory`). A plain name takes the
-            settings that the family's paper uses for it, if any.
+        neuron: which neuron in which role (:mod:`snnkit.neurons.factory`); None: that of the published
+            model. A plain name takes the settings that the family's paper uses for it, if any.
         settings: ``num_classes, in_channels, img_size, T`` and any other argument of the family, as
             ``width``, ``depth``, ``heads``, ``pools`` or ``readout``.
 
@@ -47,7 +94,8 @@ def create_model(name: str, *, neuron: NeuronSpec = "lif", **settings: Any) -> B
                 f"model {name!r} has no setting {quote(key)}{closest(key, known)} "
                 f"Settings: {', '.join(known)}."
             )
-    net: Backbone = factory(neuron=neuron, **settings)
+    chosen = {} if neuron is None else {"neuron": neuron}
+    net: Backbone = factory(**chosen, **settings)
     net.config = copy.deepcopy({"name": name, "neuron": neuron, **settings})
     return net
 

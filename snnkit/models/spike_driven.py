@@ -12,13 +12,11 @@ in the computation; here it does not exist. Event models use 3x3 max filters in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, Unpack
 
-from torch import nn
-
 from .backbone import Backbone, BackboneArgs, Stage
-from .registry import MODELS
+from .initialise import init_convs
+from .registry import ModelInfo, register_model
 from .spikformer import PUBLISHED_NEURONS
 
 __all__ = ["spike_driven_transformer"]
@@ -51,19 +49,8 @@ def spike_driven_transformer(
         embed_args={"pools": pools},
         mixer_args={"max_filter": max_filter},
     )
-    net = Backbone(
-        [stage],
-        residual="ms",
-        head_spike=True,
-        published=PUBLISHED_NEURONS,
-        **backbone,
-    )
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return net
+    net = Backbone([stage], residual="ms", head_spike=True, published=PUBLISHED_NEURONS, **backbone)
+    return init_convs(net)
 
 
 _IMAGENET: dict[str, Any] = {}
@@ -71,19 +58,27 @@ _CIFAR: dict[str, Any] = {"pools": "0011", "img_size": 32, "num_classes": 10}
 _CIFAR_DVS: dict[str, Any] = {"pools": "0011", "max_filter": True, "T": 10, "in_channels": 2, "img_size": 64}
 _GESTURE: dict[str, Any] = {"pools": "0111", "max_filter": True, "T": 16, "in_channels": 2, "img_size": 128}
 _MICRO: dict[str, Any] = {"pools": "0011", "in_channels": 2, "img_size": 16, "num_classes": 10}
+_PAPER = "Spike-driven Transformer, NeurIPS 2023, arXiv 2307.01694"
+_READ, _RECALLED = "repository", "recalled, not re-read"
 
-for _name, _data, _depth, _width, _heads in (
-    ("sdt_8_384", _IMAGENET, 8, 384, 8),
-    ("sdt_6_512", _IMAGENET, 6, 512, 8),
-    ("sdt_8_512", _IMAGENET, 8, 512, 8),
-    ("sdt_10_512", _IMAGENET, 10, 512, 8),
-    ("sdt_8_768", _IMAGENET, 8, 768, 8),
-    ("sdt_cifar_2_256", _CIFAR, 2, 256, 8),
-    ("sdt_cifar_2_512", _CIFAR, 2, 512, 8),
-    ("sdt_dvs_2_256", _CIFAR_DVS | {"num_classes": 10}, 2, 256, 8),
-    ("sdt_gesture_2_256", _GESTURE | {"num_classes": 11}, 2, 256, 8),
-    ("sdt_test", _MICRO, 1, 32, 2),
+for _name, _data, _depth, _width, _heads, _millions, _accuracy, _source in (
+    ("sdt_8_384", _IMAGENET, 8, 384, 8, 16.81, "ImageNet 72.28, T=4", _READ),
+    ("sdt_6_512", _IMAGENET, 6, 512, 8, 23.37, "ImageNet 74.11, T=4", _READ),
+    ("sdt_8_512", _IMAGENET, 8, 512, 8, 29.68, "ImageNet 74.57, T=4", _READ),
+    ("sdt_10_512", _IMAGENET, 10, 512, 8, 36.01, "ImageNet 74.66, T=4", _READ),
+    ("sdt_8_768", _IMAGENET, 8, 768, 8, 66.34, "ImageNet 77.07 at 288 pixels, T=4", _READ),
+    ("sdt_cifar_2_256", _CIFAR, 2, 256, 8, None, "", ""),
+    ("sdt_cifar_2_512", _CIFAR, 2, 512, 8, None, "CIFAR-10/100 95.6/78.4, T=4", "STEP, arXiv 2505.11151"),
+    ("sdt_dvs_2_256", _CIFAR_DVS | {"num_classes": 10}, 2, 256, 8, None, "CIFAR10-DVS 80.0, T=16", _RECALLED),
+    ("sdt_gesture_2_256", _GESTURE | {"num_classes": 11}, 2, 256, 8, None, "Gesture 99.3, T=16", _RECALLED),
+    ("sdt_test", _MICRO, 1, 32, 2, None, "", ""),
 ):
-    MODELS.register(_name)(
-        partial(spike_driven_transformer, depth=_depth, width=_width, heads=_heads, **_data)
+    register_model(
+        _name,
+        spike_driven_transformer,
+        ModelInfo(_PAPER, _millions, _accuracy, _source),
+        depth=_depth,
+        width=_width,
+        heads=_heads,
+        **_data,
     )

@@ -8,21 +8,37 @@ from typing import Any
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from torch import Tensor, nn
 
 from snnkit.errors import StreamError
+from snnkit.layers import FiringRate, RepConv
+from snnkit.models import MODELS as MODEL_REGISTRY
 from snnkit.models import Backbone, create_model, list_models, list_neurons
 from snnkit.neurons import NEURONS, NeuronFactory
 from snnkit.neurons.psn import ParallelNeuron
 from snnkit.sequence import Stateful, stream
 
 MODELS = list_models("*_test")
-PAIRS = [pytest.param(m, n, id=f"{m}-{n}") for m in MODELS for n in list_neurons()]
+# By default every neuron goes through every test in the smallest model of each residual kind, LIF in all;
+# the whole matrix is slow.
+ALL_NEURONS = {"sdt_test", "spikformer_test"}
+
+
+def _pair(model: str, neuron: str) -> ParameterSet:
+    marks = () if neuron == "lif" or model in ALL_NEURONS else pytest.mark.slow
+    return pytest.param(model, neuron, id=f"{model}-{neuron}", marks=marks)
+
+
+PAIRS = [_pair(m, n) for m in MODELS for n in list_neurons()]
 
 # what a plain name does not say: Izhikevich neurons count in mV
 NEEDED: dict[str, dict[str, Any]] = {"izhikevich": {"input_scale": 50.0}}
 
 every_model = pytest.mark.parametrize("model", MODELS)
+compiled_model = pytest.mark.parametrize(
+    "model", [m if m in ALL_NEURONS else pytest.param(m, marks=pytest.mark.slow) for m in MODELS]
+)
 every_pair = pytest.mark.parametrize(("model", "neuron"), PAIRS)
 
 
@@ -75,6 +91,20 @@ def _calibrated(model: str, neuron: str, steps: int) -> dict[str, Tensor]:
         for _ in range(4):
             net(events(steps, 8))
     return net.state_dict()
+
+
+def accepts(model: str, setting: str) -> bool:
+    """Whether the family of the model has that setting of its own."""
+    return setting in inspect.signature(MODEL_REGISTRY.get(model)).parameters
+
+
+def hold_running_values(net: nn.Module) -> None:
+    """RepConv and DSSA read running values in training, which a second forward moves again."""
+    for module in net.modules():
+        if isinstance(module, RepConv):
+            module.inner_norm.momentum = 0.0
+        elif isinstance(module, FiringRate):
+            module.momentum = 1.0
 
 
 def build(model: str, neuron: Any = "lif", steps: int = 4, **settings: Any) -> Backbone:

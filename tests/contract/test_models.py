@@ -10,15 +10,39 @@ from typing import Any
 import pytest
 import torch
 from helpers import same_bits
-from model_settings import build, events, every_model, every_pair, spec, streams, unsaturated
+from model_settings import (
+    accepts,
+    build,
+    compiled_model,
+    events,
+    every_model,
+    every_pair,
+    hold_running_values,
+    spec,
+    streams,
+    unsaturated,
+)
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from snnkit.errors import ConfigError, DTypeError, InputTypeError, ShapeError
-from snnkit.models import create_model
+from snnkit.models import create_model, list_neurons
 from snnkit.neurons import NEURONS
 
 # -- forward and backward --------------------------------------------------------------------------
+
+
+@every_model
+@pytest.mark.parametrize("neuron", list_neurons())
+def test_every_neuron_in_every_model(model: str, neuron: str) -> None:
+    """The whole matrix, once forward and backward."""
+    net = create_model(model, neuron=spec(neuron, 2))
+    out = net(events(2, 2))
+    assert out.shape == (2, 10)
+    out.square().sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, f"{name} takes no part in the computation"
+        assert parameter.grad.isfinite().all(), name
 
 
 @every_pair
@@ -181,6 +205,8 @@ def test_wrong_shapes(model: str, shape: tuple[int, ...], text: str) -> None:
 @every_model
 @pytest.mark.parametrize("pools", ["1111", "0111", "0011", "0001"])
 def test_the_required_multiple_is_named(model: str, pools: str) -> None:
+    if not accepts(model, "pools") or model.startswith("sgl"):
+        pytest.skip("the family has no switches of four stages")
     multiple = 2 ** pools.count("1")
     net = create_model(model, pools=pools, img_size=32).eval()
     assert net(torch.zeros(1, 1, 2, 2 * multiple, multiple)).shape == (1, 10)
@@ -243,6 +269,14 @@ def test_input_is_cast_to_the_dtype_of_the_weights(model: str, dtype: torch.dtyp
     ids=str,
 )
 def test_wrong_settings(model: str, settings: dict[str, Any], text: str) -> None:
+    (name,) = settings
+    ours = {"depth", "width", "heads", "pools", "ratio"} & {name}
+    if ours and (not accepts(model, name) or (name == "ratio" and model.startswith("max_resnet"))):
+        pytest.skip(f"the family has no {name}")
+    if name == "width" and model.startswith(("max", "ms_qk", "qk", "sgl", "spikformer_v2")):
+        text, settings = "divisor|multiple of", {"width": 33}
+    if name == "pools" and model.startswith("sgl"):
+        text = "characters 0 or 1"
     with pytest.raises(ConfigError, match=text):
         create_model(model, **settings)
 
@@ -284,7 +318,7 @@ def test_functional_call(model: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo's own
 @pytest.mark.parametrize("static", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("neuron", ["lif", pytest.param("leaky_integrator", marks=pytest.mark.slow)])
-@every_model
+@compiled_model
 def test_compile_without_graph_breaks(model: str, neuron: str, static: bool) -> None:
     """Compiled graphs fold time into the batch, so results agree up to rounding of the convolutions."""
     net = build(model, neuron).double()
@@ -305,8 +339,9 @@ def test_export(model: str, neuron: str) -> None:
 
 @every_pair
 def test_activation_checkpointing(model: str, neuron: str) -> None:
-    """Gradients are those of a plain backward pass, bit for bit."""
+    """Gradients are those of a plain backward pass, bit for bit, while running values stand still."""
     net, data = build(model, neuron, 2).train(), events(2, 3)
+    hold_running_values(net)
     weights, grads = torch.randn(3, 10), []
     for run in (net, lambda x: checkpoint(net, x, use_reentrant=False)):
         net.zero_grad()

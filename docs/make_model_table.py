@@ -1,0 +1,52 @@
+"""Writes docs/models.md from the registry: ``python -m docs.make_model_table``."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+from snnkit.models.table import ModelRow, model_table
+
+PAGE = Path(__file__).parent / "models.md"
+COMMAND = "python -m docs.make_model_table"
+HEAD = f"""# Models
+
+<!-- Written by `{COMMAND}`; change snnkit/models instead. -->
+
+Every size that `snnkit.create_model` knows; `snnkit models` prints the same. Parameters are those of this
+library: layers of the published codes that take no part in the computation do not exist here. MACs are
+multiply-adds of convolutions and classifier per step for the input given (steps x channels x height x
+width), without the products of the attention, and with re-parameterised convolutions as they are trained.
+Inside of spiking networks most of them are additions where a spike arrives: see [energy](energy.md).
+
+**Accuracies are published ones, in per cent, with the place where they were read; none was reproduced here.**
+"""
+
+
+def page() -> str:
+    """The text of docs/models.md."""
+    parts = [HEAD]
+    for paper, rows in groupby(
+        sorted(model_table(), key=lambda r: (r.paper, r.parameters)), lambda r: r.paper
+    ):
+        parts.append(f"\n## {paper}\n\n| name | input | parameters | MACs per step | accuracy | read in |\n")
+        parts.append("| --- | --- | ---: | ---: | --- | --- |\n")
+        parts += [line(row) for row in rows]
+    return "".join(parts)
+
+
+def line(row: ModelRow) -> str:
+    """One row."""
+    cells = (
+        f"`{row.name}`",
+        row.input,
+        f"{row.parameters:,}",
+        f"{row.macs / 1e9:.2f} G",
+        row.accuracy or "-",
+        row.source or "-",
+    )
+    return "| " + " | ".join(cells) + " |\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
