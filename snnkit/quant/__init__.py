@@ -8,8 +8,12 @@
 from .base import QUANTIZERS, Codes, Quantizer
 from .calibrate import calibrate
 from .fold import fold_norms, fuse_blocks
+from .integer import convert_to_integer
+from .integer_file import load_integer, save_integer
+from .integer_neurons import integer_rule
 from .lsq import LSQ, lsq_round
 from .oscillation import CGA, OscillationTracker
+from .program import IntegerModel, SimulatedModel, simulate_integer
 from .quantize import project_steps, quantize, quantized_layers
 from .state import StateQuantized, quantize_states
 from .statsq import StatsQ
@@ -21,17 +25,24 @@ __all__ = [
     "QUANTIZERS",
     "Binary",
     "Codes",
+    "IntegerModel",
     "OscillationTracker",
     "Quantizer",
+    "SimulatedModel",
     "StateQuantized",
     "StatsQ",
     "Ternary",
     "calibrate",
+    "convert_to_integer",
     "fold_norms",
     "fuse_blocks",
+    "integer_rule",
+    "load_integer",
     "lsq_round",
     "project_steps",
     "quantize",
     "quantize_states",
     "quantized_layers",
+    "save_integer",
+    "simulate_integer",
 ]
