@@ -7,6 +7,7 @@
 
 from .base import QUANTIZERS, Codes, Quantizer
 from .calibrate import calibrate
+from .check import Offence, SpikeProof, assert_spike_driven
 from .fold import fold_norms, fuse_blocks
 from .integer import convert_to_integer
 from .integer_file import load_integer, save_integer
@@ -15,6 +16,7 @@ from .lsq import LSQ, lsq_round
 from .oscillation import CGA, OscillationTracker
 from .program import IntegerModel, SimulatedModel, simulate_integer
 from .quantize import project_steps, quantize, quantized_layers
+from .size import LayerSize, SizeReport, size_report
 from .state import StateQuantized, quantize_states
 from .statsq import StatsQ
 from .ternary import Binary, Ternary
@@ -26,12 +28,17 @@ __all__ = [
     "Binary",
     "Codes",
     "IntegerModel",
+    "LayerSize",
+    "Offence",
     "OscillationTracker",
     "Quantizer",
     "SimulatedModel",
+    "SizeReport",
+    "SpikeProof",
     "StateQuantized",
     "StatsQ",
     "Ternary",
+    "assert_spike_driven",
     "calibrate",
     "convert_to_integer",
     "fold_norms",
@@ -45,4 +52,5 @@ __all__ = [
     "quantized_layers",
     "save_integer",
     "simulate_integer",
+    "size_report",
 ]

@@ -40,7 +40,7 @@ def save_integer(model: IntegerModel, path: str | os.PathLike[str]) -> None:
         CheckpointError: the file cannot be written; an older one is untouched.
     """
     try:
-        write_atomically(path, _serialise(model.program))
+        write_atomically(path, serialised(model.program))
     except OSError as error:
         raise CheckpointError(
             f"{quote(str(path))}: the integer model could not be written: {error}. Free space or choose "
@@ -70,7 +70,8 @@ def load_integer(path: str | os.PathLike[str]) -> IntegerModel:
     return model
 
 
-def _serialise(program: Program) -> bytes:
+def serialised(program: Program) -> bytes:
+    """The bytes of the file of a program."""
     from safetensors.torch import save
 
     text, tensors = _described(program)
