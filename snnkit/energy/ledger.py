@@ -37,7 +37,8 @@ class OpRecord:
         path: module path, "" for the model itself. op: operator name.
         kind: "weight", "product", "neuron" or "pointwise".
         a, b: alphabets of its operands, union over all calls.
-        weights: number of stored weights.
+        weights: number of stored weights. weight_bits: width that the layer declares for them, as a
+            quantised layer does by an attribute of that name; None: it declares none.
         neuron: declared spec, for kind "neuron".
         calls: number of calls. executions: (sample, step) pairs it ran for; T per sample, or 1 if it
             runs once for all steps.
@@ -51,6 +52,7 @@ class OpRecord:
     a: Alphabet = EMPTY
     b: Alphabet = EMPTY
     weights: int = 0
+    weight_bits: int | None = None
     neuron: NeuronSpec | None = None
     calls: int = 0
     executions: int = 0

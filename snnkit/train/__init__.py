@@ -14,6 +14,7 @@ from .classifier import Classifier
 from .datamodule import EpochSampler, EventData, InMemory
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
 from .optim import adamw_cosine, parameter_groups
+from .quantization import QuantizationSchedule
 from .run import list_recipes, recipe_path, train
 
 del _lightning
@@ -29,6 +30,7 @@ __all__ = [
     "FiringRates",
     "FrameAugment",
     "InMemory",
+    "QuantizationSchedule",
     "adamw_cosine",
     "evaluate",
     "list_recipes",
