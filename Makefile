@@ -24,7 +24,7 @@ test-slow: $(VENV)/.test
 
 # the CUDA kernels, in Triton's interpreter on the CPU; where a GPU is, `make test` runs them on it
 test-triton: $(VENV)/.triton
-	OMP_NUM_THREADS=1 TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels/test_triton_lif.py
+	OMP_NUM_THREADS=1 TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels/test_triton_lif.py tests/kernels/test_triton_families.py
 
 # ten times the mutated files of `make test`
 fuzz: $(VENV)/.test

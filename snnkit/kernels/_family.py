@@ -1,6 +1,6 @@
-"""A neuron family of the C library: the choice of the backend, and its operations.
+"""A neuron family of the C library and of Triton: the choice of the backend, and its operations.
 
-Outside of compiled graphs an autograd function calls the library. Compiled graphs and exported programs hold
+Outside of compiled graphs an autograd function calls the kernels. Compiled graphs and exported programs hold
 the operation ``snnkit::<name>``, whose backward pass is ``snnkit::<name>_backward``.
 """
 
@@ -17,10 +17,12 @@ from torch import Tensor
 from ..errors import BackendError
 from ..sequence import in_transform
 from . import native
-from ._layout import NOTHING, PLAIN, kept_shape, own
+from ._layout import NOTHING, kept_shape, own
 from ._passes import backward, forward
+from ._triton_family import Described, triton_backward, triton_forward
 from .backend import backend
 from .reference import scan
+from .triton_lif import triton_unavailable
 
 __all__ = ["Family"]
 
@@ -38,13 +40,21 @@ class Family:
         states: how many states. learned: how many parameters may be tensors that receive gradients: the
             first ones of the family in C, which also has as many sums over time.
         job: makes a job of the family from its numbers, without those of ``learned``, and its kinds.
+        triton: makes what the Triton kernels take, from the same.
     """
 
     def __init__(
-        self, name: str, title: str, *, states: int, learned: int, job: Callable[..., native.Job]
+        self,
+        name: str,
+        title: str,
+        *,
+        states: int,
+        learned: int,
+        job: Callable[..., native.Job],
+        triton: Callable[..., Described],
     ) -> None:
         self.name, self.title, self.states, self.learned = name, title, states, learned
-        self._make_job = job
+        self._make_job, self._describe = job, triton
         self._constants = lru_cache(maxsize=1024)(self._constant_job)
         self._define()
 
@@ -71,13 +81,16 @@ class Family:
         """
         name = backend()
         reason: str | None = ""
-        if name in ("auto", "native"):
-            reason = refused or native.unavailable(x, *states, *learned)
+        if name in ("auto", "native", "triton"):
+            on_triton = name == "triton" or (name == "auto" and x.is_cuda)
+            unavailable = triton_unavailable if on_triton else native.unavailable
+            reason = refused or unavailable(x, *states, *learned)
             if reason is None and not torch.compiler.is_compiling() and in_transform():
                 reason = "transforms of torch.func need plain operations"
         if name in ("native", "triton") and reason is not None:
-            why = reason or "there is no such kernel"
-            raise BackendError(f'backend "{name}" cannot run {self.title} here: {why}. Use backend "auto".')
+            raise BackendError(
+                f'backend "{name}" cannot run {self.title} here: {reason}. Use backend "auto".'
+            )
         if reason is not None:
             out, states = scan(step, x.to(states[0].dtype), states)
             return out.to(x.dtype), states
@@ -86,9 +99,9 @@ class Family:
         if torch.compiler.is_compiling():
             out, *states, _ = self._op(x, *tensors, numbers, kinds)
         elif torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in (x, *tensors)):
-            out, *states = _Run.apply(self, numbers, kinds, x, *tensors)
+            out, *states = _Run.apply(self, on_triton, numbers, kinds, x, *tensors)
         else:
-            out, *states, _ = self._forward(x, tensors, numbers, kinds, keep=False)
+            out, *states, _ = self._forward(on_triton, x, tensors, numbers, kinds, keep=False)
         return out, states
 
     def _constant_job(self, numbers: tuple[float, ...], kinds: tuple[int, ...]) -> bytes:
@@ -109,13 +122,25 @@ class Family:
         return job, keep
 
     def _forward(
-        self, x: Tensor, tensors: Sequence[Any], numbers: Numbers, kinds: Kinds, keep: bool
+        self, on_triton: bool, x: Tensor, tensors: Sequence[Any], numbers: Numbers, kinds: Kinds, keep: bool
     ) -> tuple[Tensor, ...]:
+        states = tensors[: self.states]
+        if on_triton:
+            learned, described = self._for_triton(tensors, numbers, kinds)
+            return triton_forward(x, states, learned, described, keep)
         job, _alive = self._job(x.shape[1:], tensors, numbers, kinds)
-        return forward(job, x, tensors[: self.states], keep)
+        return forward(job, x, states, keep)
+
+    def _for_triton(
+        self, tensors: Sequence[Tensor | None], numbers: Numbers, kinds: Kinds
+    ) -> tuple[list[float | Tensor], Described]:
+        values = zip(tensors[self.states :], numbers, strict=False)
+        learned = [number if value is None else value.detach() for value, number in values]
+        return learned, self._describe(numbers[self.learned :], kinds)
 
     def _backward(
         self,
+        on_triton: bool,
         g_out: Tensor | None,
         g_states: Sequence[Tensor | None],
         x: Tensor,
@@ -126,12 +151,15 @@ class Family:
         wanted: Sequence[bool],
     ) -> list[Tensor]:
         """Gradients of ``x`` and of ``tensors``, where ``wanted``."""
-        job, _alive = self._job(x.shape[1:], tensors, numbers, kinds)
-        of_states, of_learned = wanted[: self.states], wanted[self.states :]
-        learned = self.learned if any(of_learned) else 0
-        *gradients, sums, _ = backward(
-            job, g_out, g_states, x, tensors[: self.states], kept, wanted=of_states, learned=learned
-        )
+        states, of_states, of_learned = tensors[: self.states], wanted[: self.states], wanted[self.states :]
+        count = self.learned if any(of_learned) else 0
+        passed = (g_out, g_states, x, states, kept)
+        if on_triton:
+            learned, described = self._for_triton(tensors, numbers, kinds)
+            *gradients, sums = triton_backward(*passed, learned, described, wanted=of_states, sums=count)
+        else:
+            job, _alive = self._job(x.shape[1:], tensors, numbers, kinds)
+            *gradients, sums, _ = backward(job, *passed, wanted=of_states, learned=count)
         for i, value in enumerate(tensors[self.states :]):
             gradients.append(sums[i].sum_to_size(value.shape) if of_learned[i] else NOTHING)
         return gradients
@@ -149,7 +177,7 @@ class Family:
 
         def forward_op(x: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
             *tensors, numbers, kinds = inputs
-            return own(self._forward(x, tensors, numbers, kinds, keep=True), x)
+            return own(self._forward(x.is_cuda, x, tensors, numbers, kinds, keep=True), x)
 
         def forward_shapes(x: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
             states = [v.new_empty(v.shape) for v in inputs[:s]]
@@ -158,8 +186,10 @@ class Family:
         def backward_op(g_out: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
             g_states, (kept, x, *tensors, numbers, kinds) = inputs[:s], inputs[s:]
             wanted = [a is not None for a in tensors]
-            gradients = self._backward(g_out, g_states, x, tensors, kept, numbers, kinds, wanted)
-            return tuple(torch.empty(0, **PLAIN) if g is NOTHING else g for g in gradients)
+            passed = (g_out, g_states, x, tensors, kept, numbers, kinds, wanted)
+            gradients = self._backward(x.is_cuda, *passed)
+            nothing = torch.empty(0, dtype=torch.float32, device=x.device)
+            return tuple(nothing.clone() if g is NOTHING else g for g in gradients)
 
         def backward_shapes(g_out: Tensor, *inputs: Any) -> tuple[Tensor, ...]:
             x, *tensors = inputs[s + 1 : -2]
@@ -176,8 +206,9 @@ class Family:
             return *(g if want else None for g, want in zip(gradients, wanted, strict=False)), None, None
 
         name = f"snnkit::{self.name}"
-        _ops.impl(self.name, forward_op, "CPU")
-        _ops.impl(f"{self.name}_backward", backward_op, "CPU")
+        for device in ("CPU", "CUDA"):
+            _ops.impl(self.name, forward_op, device)
+            _ops.impl(f"{self.name}_backward", backward_op, device)
         torch.library.register_fake(name, forward_shapes, lib=_ops)
         torch.library.register_fake(f"{name}_backward", backward_shapes, lib=_ops)
         torch.library.register_autograd(name, differentiate, setup_context=setup, lib=_ops)
@@ -189,17 +220,24 @@ class _Run(torch.autograd.Function):
     """The operations without their dispatcher, which costs more than a small layer."""
 
     @staticmethod
-    def forward(ctx, family, numbers, kinds, x, *tensors):  # type: ignore[no-untyped-def]
-        *results, kept = family._forward(x, tensors, numbers, kinds, keep=True)
+    def forward(ctx, family, on_triton, numbers, kinds, x, *tensors):  # type: ignore[no-untyped-def]
+        *results, kept = family._forward(on_triton, x, tensors, numbers, kinds, keep=True)
         ctx.save_for_backward(x, kept, *tensors)
-        ctx.described = family, numbers, kinds
+        ctx.described = family, on_triton, numbers, kinds
         ctx.set_materialize_grads(False)
         return tuple(results)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, g_out, *g_states):  # type: ignore[no-untyped-def]
-        (x, kept, *tensors), (family, numbers, kinds) = ctx.saved_tensors, ctx.described
-        wanted = ctx.needs_input_grad[3:]
-        gradients = family._backward(g_out, g_states, x, tensors, kept, numbers, kinds, wanted[1:])
-        return None, None, None, *(g if want else None for g, want in zip(gradients, wanted, strict=True))
+        (x, kept, *tensors), (family, on_triton, numbers, kinds) = ctx.saved_tensors, ctx.described
+        wanted = ctx.needs_input_grad[4:]
+        passed = (g_out, g_states, x, tensors, kept, numbers, kinds, wanted[1:])
+        gradients = family._backward(on_triton, *passed)
+        return (
+            None,
+            None,
+            None,
+            None,
+            *(g if want else None for g, want in zip(gradients, wanted, strict=True)),
+        )

@@ -123,7 +123,8 @@ def run_lif(
     if torch.compiler.is_compiling():
         spikes, v, _ = torch.ops.snnkit.lif(x, v0, tau, level, scalars, kinds)
         return spikes, v
-    if torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in (x, v0, tau, level)):
+    learns = (tau is not None and tau.requires_grad) or (level is not None and level.requires_grad)
+    if torch.is_grad_enabled() and (x.requires_grad or v0.requires_grad or learns):
         spikes, v = _LIFKernels.apply(kernels, x, v0, tau, level, scalars, kinds)
         return spikes, v
     return kernels.forward(x, v0, tau, level, scalars, kinds, keep=False)[:2]
@@ -133,8 +134,8 @@ def described(
     leak: Number, threshold: Number, d: LIFDynamics
 ) -> tuple[Tensor | None, Tensor | None, Scalars, Kinds]:
     """The learned values, or None, and all else as the numbers and the choices that the operations take."""
-    tau, level = (a if isinstance(a, Tensor) else None for a in (leak, threshold))
-    at_leak, at_level = (math.nan if isinstance(a, Tensor) else float(a) for a in (leak, threshold))
+    tau, at_leak = (leak, math.nan) if isinstance(leak, Tensor) else (None, float(leak))
+    level, at_level = (threshold, math.nan) if isinstance(threshold, Tensor) else (None, float(threshold))
     look = _describe if torch.compiler.is_compiling() else _described
     return tau, level, *look(at_leak, at_level, d)
 

@@ -1,4 +1,4 @@
-"""Integer LIF over a whole sequence, by the C library or the step loop."""
+"""Integer LIF over a whole sequence, by the C library, Triton or the step loop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from . import native
 from ._family import Family
+from ._triton_family import Described
 
 __all__ = ["counts"]
 
@@ -43,4 +44,8 @@ def _job(numbers: Sequence[float], kinds: Sequence[int]) -> native.Job:
     return job
 
 
-_counts = Family("counts", "integer LIF", states=1, learned=0, job=_job)
+def _triton(numbers: Sequence[float], kinds: Sequence[int]) -> Described:
+    return Described(_FAMILY, numbers, detach=bool(kinds[0]))
+
+
+_counts = Family("counts", "integer LIF", states=1, learned=0, job=_job, triton=_triton)

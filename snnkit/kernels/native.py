@@ -115,8 +115,9 @@ def unavailable(x: Tensor, *operands: Any) -> str | None:
         return f"it reads the memory of plain tensors, the input is a {type(x).__name__}"
     if x.dtype not in (torch.float32, torch.bfloat16):
         return f"it works in float32 and bfloat16, the input is {x.dtype}"
-    if any(isinstance(a, Tensor) and (a.dtype != torch.float32 or a.device != x.device) for a in operands):
-        return "states and parameters must be float32 on the CPU"
+    for a in operands:
+        if isinstance(a, Tensor) and (a.dtype != torch.float32 or a.device != x.device):
+            return "states and parameters must be float32 on the CPU"
     return missing()
 
 

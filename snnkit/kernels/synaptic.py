@@ -1,4 +1,4 @@
-"""Current-based LIF over a whole sequence, by the C library or the step loop."""
+"""Current-based LIF over a whole sequence, by the C library, Triton or the step loop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..surrogate import Surrogate
 from . import native
 from ._family import Family
 from ._lif_op import formula
+from ._triton_family import Described
 
 __all__ = ["synaptic"]
 
@@ -63,4 +64,9 @@ def _job(numbers: Sequence[float], kinds: Sequence[int]) -> native.Job:
     return job
 
 
-_synaptic = Family("synaptic", "SynapticLIF", states=2, learned=2, job=_job)
+def _triton(numbers: Sequence[float], kinds: Sequence[int]) -> Described:
+    reset, detach, at_equal, surrogate = kinds
+    return Described(_FAMILY, numbers, reset, bool(at_equal), bool(detach), surrogate)
+
+
+_synaptic = Family("synaptic", "SynapticLIF", states=2, learned=2, job=_job, triton=_triton)

@@ -19,6 +19,7 @@ sizes were not tried.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import math
 import os
@@ -35,7 +36,7 @@ from ._layout import EVERY, NOTHING, constant_in_graphs, kept_shape, per_neuron,
 from ._lif_op import Kernels, Kinds, Number, Scalars, leak_slope, register, run_lif
 from .dynamics import LIFDynamics
 
-__all__ = ["KERNELS", "lif_triton", "triton_missing", "triton_unavailable"]
+__all__ = ["KERNELS", "blocks", "launch", "lif_triton", "triton_missing", "triton_unavailable"]
 
 LONGEST = 32  # steps whose potentials all fit into registers
 OLDEST = 3, 3  # triton with tuples of blocks
@@ -80,7 +81,7 @@ def _interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "on", "yes", "y")
 
 
-def _blocks(steps: int, neurons: int, wanted: int) -> dict[str, Any]:
+def blocks(steps: int, neurons: int, wanted: int) -> dict[str, Any]:
     """Steps of a chunk, neurons of a program, warps: fixed by (T, N), ``wanted`` values a thread."""
     chunk = steps if steps <= LONGEST else EVERY
     each = 1 if neurons < SMALL else max(1, min(8, wanted // (1 << (chunk - 1).bit_length())))
@@ -131,11 +132,11 @@ def _arguments(
     return arguments, neurons
 
 
-def _launch(kernel: str, neurons: int, arguments: dict[str, Any]) -> None:
-    from . import _triton_kernels
-
+def launch(module: str, kernel: str, neurons: int, arguments: dict[str, Any]) -> None:
+    """Run a kernel of that module of this package, imported now: it needs triton."""
+    kernels = importlib.import_module(f".{module}", __package__)
     with torch.cuda.device_of(arguments["x_at"]):
-        getattr(_triton_kernels, kernel)[(-(-neurons // arguments["BLOCK"]),)](**arguments)
+        getattr(kernels, kernel)[(-(-neurons // arguments["BLOCK"]),)](**arguments)
 
 
 def _forward(
@@ -157,7 +158,7 @@ def _forward(
         kept = torch.empty(kept_shape(x), dtype=torch.float32, device=x.device)
     arguments, neurons = _arguments(x, v0, leak, threshold, scalars, kinds, norm)
     arguments |= {"out_at": out, "v1_at": v, "kept_at": None if kept is NOTHING else kept}
-    _launch("lif_forward", neurons, arguments | _blocks(x.shape[0], neurons, 64))
+    launch("_triton_kernels", "lif_forward", neurons, arguments | blocks(x.shape[0], neurons, 64))
     return out, v, kept
 
 
@@ -205,7 +206,7 @@ def _backward(
         "OF_X": of_x,
         "OF_W": of_w,
     }
-    _launch("lif_backward", neurons, arguments | _blocks(x.shape[0], neurons, 16))
+    launch("_triton_kernels", "lif_backward", neurons, arguments | blocks(x.shape[0], neurons, 16))
     return g_x, g_v0, sums, norm_sums
 
 
@@ -231,7 +232,7 @@ def _norm_back(
     offset, slope = (s * share).float(), (product * inverse * share).float()
     arguments = {"g_at": g, "x_at": x, "scale_at": norm[2], "mean_at": norm[0], "offset_at": offset}
     sizes = {"period": channels, "inner": math.prod(x.shape[3:]), "N": x.numel(), "BLOCK": 1024}
-    _launch("norm_back", x.numel(), {**arguments, "slope_at": slope, **sizes})
+    launch("_triton_kernels", "norm_back", x.numel(), {**arguments, "slope_at": slope, **sizes})
     return (product * inverse.sqrt()).float(), s.float()
 
 

@@ -1,4 +1,4 @@
-"""UltraLIF with a soft output over a whole sequence, by the C library or the step loop."""
+"""UltraLIF with a soft output over a whole sequence, by the C library, Triton or the step loop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from . import native
 from ._family import Family
+from ._triton_family import Described
 
 __all__ = ["ultra"]
 
@@ -52,4 +53,8 @@ def _job(numbers: Sequence[float], kinds: Sequence[int]) -> native.Job:
     return job
 
 
-_ultra = Family("ultra", "UltraLIF", states=1, learned=3, job=_job)
+def _triton(numbers: Sequence[float], kinds: Sequence[int]) -> Described:
+    return Described(_FAMILY, numbers)
+
+
+_ultra = Family("ultra", "UltraLIF", states=1, learned=3, job=_job, triton=_triton)
