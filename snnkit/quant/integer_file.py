@@ -21,7 +21,7 @@ from torch import Tensor
 from ..errors import CheckpointError, FormatError, SnnkitError, quote
 from ..files import write_atomically
 from ..readout import READOUTS
-from . import ops_integer
+from .ops_integer import IntegerOps
 from .packing import code_width, is_odd, pack_codes, packed_bytes, unpack_codes
 from .program import Instruction, IntegerModel, Program
 
@@ -116,50 +116,51 @@ def _parse(data: bytes) -> Program:
 
     length = int.from_bytes(data[:8], "little")
     if not 2 <= length <= len(data) - 8:
-        raise ValueError(f"a header of {length} bytes in a file of {len(data)}")
+        raise FormatError(f"a header of {length} bytes in a file of {len(data)}")
     header = data[8 : 8 + length].rstrip(b" ")
     described = json.loads(header)
     if json.dumps(described, separators=(",", ":"), ensure_ascii=False).encode() != header:
-        raise ValueError("its header is not in the form in which it is written")
+        raise FormatError("its header is not in the form in which it is written")
     metadata, tensors = described["__metadata__"], load(data)
     if set(metadata) != {"program", "sha256"} or metadata["sha256"] != _digest(metadata["program"], tensors):
-        raise ValueError("its hash differs")
+        raise FormatError("its hash differs")
     tree = json.loads(metadata["program"])
     if (tree["format"], tree["version"]) != (_FORMAT, _VERSION):
-        raise ValueError(f"format {quote(tree['format'])}, version {quote(tree['version'])}")
+        raise FormatError(f"format {quote(tree['format'])}, version {quote(tree['version'])}")
     shape = tuple(_whole(s, 1, _SAMPLE) for s in tree["input_shape"])
     if not 1 <= len(shape) <= 4 or math.prod(shape) > _SAMPLE:
-        raise ValueError(f"a sample of shape {shape}")
+        raise FormatError(f"a sample of shape {shape}")
     if tree["readout"] is not None and tree["readout"] not in READOUTS:
-        raise ValueError(f"read-out {quote(tree['readout'])}")
+        raise FormatError(f"read-out {quote(tree['readout'])}")
     scales = [float(tree[name]) for name in ("input_scale", "output_scale")]
     if not all(math.isfinite(s) and s > 0 for s in scales):
-        raise ValueError(f"scales {scales}")
+        raise FormatError(f"scales {scales}")
     code = tuple(_instruction(i, entry, tensors) for i, entry in enumerate(tree["code"]))
     high, output = _whole(tree["input_high"], 1, 65_535), _whole(tree["output"], 0, len(code))
     program = Program(code, shape, scales[0], high, output, scales[1], tree["readout"])
     text, again = _described(program)
     same = again.keys() == tensors.keys() and all(torch.equal(again[name], tensors[name]) for name in again)
     if text != metadata["program"] or not same:
-        raise ValueError("it is not in the form in which it is written")
+        raise FormatError("it is not in the form in which it is written")
     return program
 
 
 def _instruction(i: int, entry: Any, tensors: dict[str, Tensor]) -> Instruction:
     op, inputs, args, described, path = entry
-    if op not in ops_integer.__all__ or op in ("carrier", "start") or not isinstance(path, str):
-        raise ValueError(f"instruction {i}: {quote(op)}")
-    parameters = inspect.signature(getattr(ops_integer, op)).parameters.values()
+    known = [name for name in dir(IntegerOps) if name[0] != "_" and name != "start"]
+    if op not in known or not isinstance(path, str):
+        raise FormatError(f"instruction {i}: {quote(op)}")
+    parameters = inspect.signature(getattr(IntegerOps, op)).parameters.values()
     keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - (
         {"sizes"} if op == "unfold" else set()
     )
     if set(args) != keywords:
-        raise ValueError(f"instruction {i}: settings {quote(sorted(args))}, expected {sorted(keywords)}")
+        raise FormatError(f"instruction {i}: settings {quote(sorted(args))}, expected {sorted(keywords)}")
     if len(inputs) + len(described) != sum(p.kind is not p.KEYWORD_ONLY for p in parameters):
-        raise ValueError(f"instruction {i}: {len(inputs)} values and {len(described)} tensors")
+        raise FormatError(f"instruction {i}: {len(inputs)} values and {len(described)} tensors")
     for value in _leaves(args):
         if not isinstance(value, int | str | None) or (isinstance(value, int) and abs(value) > 2**53):
-            raise ValueError(f"instruction {i}: setting {quote(value)}")
+            raise FormatError(f"instruction {i}: setting {quote(value)}")
     found = {name: _unpacked(tensors[f"{i}.{name}"], name, d) for name, d in described.items()}
     return Instruction(op, tuple(_whole(s, 0, i) for s in inputs), args, found, path)
 
@@ -169,17 +170,17 @@ def _unpacked(stored: Tensor, name: str, described: dict[str, Any]) -> Tensor:
     bits = _whole(described["bits"], 1, 64)
     if name != "codes":
         if tuple(stored.shape) != shape or stored.dtype != {32: torch.int32, 64: torch.int64}.get(bits):
-            raise ValueError(f"tensor {name} is {tuple(stored.shape)} {stored.dtype}")
+            raise FormatError(f"tensor {name} is {tuple(stored.shape)} {stored.dtype}")
         return stored.long()
     size = packed_bytes(shape[0], math.prod(shape[1:]), bits)
     if not 2 <= len(shape) <= 4 or bits > 16 or stored.dtype != torch.uint8 or stored.numel() != size:
-        raise ValueError(f"{stored.numel()} bytes of codes for {shape} of {bits} bits")
+        raise FormatError(f"{stored.numel()} bytes of codes for {shape} of {bits} bits")
     return unpack_codes(stored.reshape(shape[0], -1), shape, bits, bool(described["odd"]))
 
 
 def _whole(value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{quote(value)} where an int in [{low}, {high}] belongs")
+        raise FormatError(f"{quote(value)} where an int in [{low}, {high}] belongs")
     return value
 
 

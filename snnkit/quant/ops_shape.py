@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-__all__ = ["channel", "flatten", "fold", "permute", "unflatten", "unfold"]
+__all__ = ["ShapeOps", "channel"]
 
 
 def channel(values: Tensor, x: Tensor, axis: int) -> Tensor:
@@ -14,26 +14,30 @@ def channel(values: Tensor, x: Tensor, axis: int) -> Tensor:
     return values if values.ndim == 0 else values.reshape(-1, *[1] * (x.ndim - axis - 1))
 
 
-def fold(x: Tensor) -> Tensor:
-    """``[T, B, ...]`` -> ``[T*B, ...]``."""
-    return x.flatten(0, 1)
+class ShapeOps:
+    """Each instruction is a static method."""
 
+    @staticmethod
+    def fold(x: Tensor) -> Tensor:
+        """``[T, B, ...]`` -> ``[T*B, ...]``."""
+        return x.flatten(0, 1)
 
-def unfold(x: Tensor, *, sizes: tuple[int, int]) -> Tensor:
-    """``[T*B, ...]`` -> ``[T, B, ...]``."""
-    return x.unflatten(0, sizes)
+    @staticmethod
+    def unfold(x: Tensor, *, sizes: tuple[int, int]) -> Tensor:
+        """``[T*B, ...]`` -> ``[T, B, ...]``."""
+        return x.unflatten(0, sizes)
 
+    @staticmethod
+    def flatten(x: Tensor, *, start: int, end: int) -> Tensor:
+        """Several axes as one."""
+        return x.flatten(start, end)
 
-def flatten(x: Tensor, *, start: int, end: int) -> Tensor:
-    """Several axes as one."""
-    return x.flatten(start, end)
+    @staticmethod
+    def unflatten(x: Tensor, *, dim: int, sizes: Sequence[int]) -> Tensor:
+        """One axis as several."""
+        return x.unflatten(dim, tuple(sizes))
 
-
-def unflatten(x: Tensor, *, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One axis as several."""
-    return x.unflatten(dim, tuple(sizes))
-
-
-def permute(x: Tensor, *, order: Sequence[int]) -> Tensor:
-    """Axes in another order."""
-    return x.permute(*order)
+    @staticmethod
+    def permute(x: Tensor, *, order: Sequence[int]) -> Tensor:
+        """Axes in another order."""
+        return x.permute(*order)

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from ..errors import NumericsError, ShapeError
 from ..readout import READOUTS
 from ..sequence import as_sequence
-from . import ops_float, ops_integer
+from .ops_float import FloatOps
+from .ops_integer import IntegerOps, carrier
 
 __all__ = ["Instruction", "IntegerModel", "Program", "SimulatedModel", "simulate_integer"]
 
@@ -135,18 +136,18 @@ class IntegerModel(_Interpreter):
         ShapeError: another sample shape than that of the example. NumericsError: NaN or Inf in the input.
     """
 
-    ops = ops_integer
+    ops = IntegerOps
 
     def _prepared(self, instruction: Instruction, name: str, tensor: Tensor) -> Tensor:
         if name == "codes":
-            return tensor.to(ops_integer.carrier(instruction.args["bound"]))
+            return tensor.to(carrier(instruction.args["bound"]))
         return tensor.to(torch.int64)
 
 
 class SimulatedModel(_Interpreter):
     """Runs the same program on float64 tensors that hold integers, by other operations: the oracle."""
 
-    ops = ops_float
+    ops = FloatOps
 
     def _prepared(self, instruction: Instruction, name: str, tensor: Tensor) -> Tensor:
         return tensor.double()
