@@ -89,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     energy.add_argument("what", nargs="?", choices=("profiles",), help="list the hardware profiles instead")
     which = energy.add_mutually_exclusive_group()
     which.add_argument("--checkpoint", help="run folder or model.safetensors of a trained model")
-    which.add_argument("--model", help="registered model with fresh weights (its rates mean little)")
+    which.add_argument("--model", help="registered model with fresh weights (not trained)")
     energy.add_argument("--data", help="data set name or folder (default: that of the model, else digits)")
     energy.add_argument("--samples", type=int, default=64, help="test samples to trace (default: 64)")
     energy.add_argument(
@@ -99,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--dataflow", help="how often tensors are fetched (default: that of the profile, else event)"
     )
     energy.add_argument(
-        "--compare", default="ann,qann", help="twins, of ann and qann (default: both; '' for none)"
+        "--compare", help="twins, of ann and qann (default: both if the hardware runs them; '' for none)"
     )
     energy.add_argument("--metrics", action="store_true", help="also print unit-free metrics")
     energy.add_argument("--json", metavar="FILE", help="write the report as JSON")
@@ -209,10 +209,11 @@ def _energy(args: argparse.Namespace) -> None:
         return
     from .train.bill import energy_bill
 
-    twins: Any = [twin for twin in args.compare.split(",") if twin]
-    for twin in twins:
+    twins: Any = None if args.compare is None else [twin for twin in args.compare.split(",") if twin]
+    for twin in twins or ():
         if twin not in ("ann", "qann"):
-            raise UnknownNameError(f"--compare: unknown twin {twin!r}{closest(twin, ('ann', 'qann'))}")
+            near = closest(twin, ("ann", "qann"))
+            raise UnknownNameError(f"--compare: unknown twin {twin!r}{near} Available: ann, qann.")
     if args.checkpoint is None and args.model is None:
         raise ConfigError("energy: got no network, expected --checkpoint FOLDER or --model NAME.")
     energy_bill(

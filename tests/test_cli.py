@@ -116,6 +116,23 @@ def test_train_evaluate_energy(
     assert all(f.stat().st_size > 200 for f in files)
 
 
+def test_energy_of_a_model_that_is_not_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["energy", "--model", "sdt_test", "--samples", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "sdt_test is not trained" in said
+    assert "no neuron fired" not in said  # its norms fit the samples
+    assert "less energy below a firing rate of" in said
+    assert all(len(line) <= 80 for line in said.split("warning:")[0].splitlines())
+
+
+def test_energy_on_hardware_that_runs_spikes_only(capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["energy", "--model", "sdt_test", "--samples", "2", "--hardware", "loihi"]
+    assert main(few) == 0
+    assert "loihi runs networks of spikes only" in capsys.readouterr().out
+    assert main([*few, "--compare", "ann"]) == 2
+    assert "runs no network without spikes" in capsys.readouterr().err
+
+
 def test_demo_leaves_a_complete_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

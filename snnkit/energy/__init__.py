@@ -20,6 +20,7 @@ from .pictures import PICTURES
 from .price import estimate, price
 from .profile import Profile
 from .profile_file import list_profiles, load_profile
+from .references import REFERENCES
 from .report import Line, Report
 from .rules import FREE, Op, OpCount, rule
 from .trace import Trace, Uncounted, trace
@@ -27,6 +28,7 @@ from .trace import Trace, Uncounted, trace
 __all__ = [
     "FREE",
     "PICTURES",
+    "REFERENCES",
     "Alphabet",
     "BreakEven",
     "Counts",

@@ -14,7 +14,7 @@ from .alphabet import EMPTY, Alphabet
 from .counts import NAMES, Counts
 from .moments import Moments
 from .neuron_rules import NeuronSpec
-from .rules import OpCount
+from .rules import DelayMemory, OpCount
 from .steps import assign, layout
 
 __all__ = ["Ledger", "OpRecord"]
@@ -37,9 +37,10 @@ class OpRecord:
         path: module path, "" for the model itself. op: operator name.
         kind: "weight", "product", "neuron" or "pointwise".
         a, b: alphabets of its operands, union over all calls.
-        weights: number of stored weights. weight_bits: width that the layer declares for them, as a
-            quantised layer does by an attribute of that name; None: it declares none.
-        neuron: declared spec, for kind "neuron".
+        weights, biases: number of stored weights, and of biases or offsets of a folded norm.
+        weight_bits: width that the layer declares for its weights, as a quantised one does by an attribute of
+            that name; None: it declares none.
+        neuron: declared spec, for kind "neuron". delays: memory of its delays.
         calls: number of calls. executions: (sample, step) pairs it ran for; T per sample, or 1 if it
             runs once for all steps.
         steps: raw count -> one number per time step, summed over samples.
@@ -52,8 +53,10 @@ class OpRecord:
     a: Alphabet = EMPTY
     b: Alphabet = EMPTY
     weights: int = 0
+    biases: int = 0
     weight_bits: int | None = None
     neuron: NeuronSpec | None = None
+    delays: tuple[DelayMemory, ...] = ()
     calls: int = 0
     executions: int = 0
     steps: dict[str, Array] = field(default_factory=dict)
@@ -135,6 +138,8 @@ class Ledger:
             record = self.records[key] = OpRecord(path, op, count.kind, key, neuron=neuron)
         record.a, record.b = record.a | count.a, record.b | count.b
         record.weights = max(record.weights, count.weights)
+        record.biases = max(record.biases, count.biases)
+        record.delays = count.delays
         record.calls += 1
         self._order += 1
         group = self._groups.setdefault(

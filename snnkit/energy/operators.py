@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from . import functions as functions  # registers its rules
-from . import pointwise, synaptic
+from . import layout, synaptic
+from . import pooling as pooling
 from .rules import Rule, rule_of
 
 __all__ = ["DEVICES", "Operator", "describe"]
@@ -63,9 +64,9 @@ def describe(func: Any) -> Operator:
         name=full,
         arguments=arguments,
         written=tuple(written),
-        rule=None if found is pointwise.free else found,
+        rule=None if found is layout.free else found,
         synaptic=found is not None and found.__module__ == synaptic.__name__,
-        free=found is pointwise.free or (space == "aten" and name in pointwise.LAYOUT) or space == "prim",
+        free=found is layout.free or (space == "aten" and name in layout.LAYOUT) or space == "prim",
         shape_only=name.startswith("new_") or name in ("empty_like", "zeros_like", "ones_like", "full_like"),
         allocates=name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"),
         # of its own, in C++: Python decompositions of other operators would change what is executed

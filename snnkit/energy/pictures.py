@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..checks import choice
-from ..errors import ConfigError
+from ..errors import ConfigError, require
+from .references import reference_pj
 from .terms import TERMS
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ __all__ = ["PICTURES", "draw"]
 _POINTS = 33
 
 
-def draw(report: Report, kind: str, ax: Axes | None) -> Axes:
+def draw(report: Report, kind: str, ax: Axes | None, references: Mapping[str, float | None]) -> Axes:
     """See :meth:`Report.plot`."""
     choice("Report.plot.kind", kind, PICTURES)
-    ax = PICTURES[kind](report, ax)
+    hint = 'Use kind="breakeven", whose axis is energy.'
+    require(not references or kind == "breakeven", "Report.plot.references", references, "none here", hint)
+    ax = _break_even(report, ax, references) if references else PICTURES[kind](report, ax)
     ax.set_xlabel(f"{ax.get_xlabel()}\n{report.model} ({report.kind.upper()}) on {report.hardware}")
     return ax
 
@@ -51,8 +54,12 @@ def _steps(report: Report, ax: Axes | None) -> Axes:
     return plot.energy_over_time({TERMS[t]: report.step_pj[t] for t in TERMS if t in report.step_pj}, ax=ax)
 
 
-def _break_even(report: Report, ax: Axes | None) -> Axes:
+def _break_even(
+    report: Report, ax: Axes | None, references: Mapping[str, float | None] | None = None
+) -> Axes:
     from .. import plot
+
+    measured = dict(reference_pj(name, latency) for name, latency in (references or {}).items())
 
     edges = {kind.upper(): report.break_even(kind) for kind in ("ann", "qann")}
     first = edges["ANN"]
@@ -64,6 +71,7 @@ def _break_even(report: Report, ax: Axes | None) -> Axes:
         [first.energy_pj(rate) for rate in rates],
         {name: edge.other_pj for name, edge in edges.items()},
         marks={"traced": first.traced_rate},
+        measured=measured,
         ax=ax,
     )
 

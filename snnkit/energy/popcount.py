@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from .alphabet import Alphabet
-from .rules import Op, OpCount, Rule
+from .rules import Op, OpCount, Rule, rule_of
+from .synaptic import of_products
 
 __all__ = ["popcount", "with_popcounts"]
 
@@ -32,6 +33,11 @@ def popcount(x: Tensor, unit: float) -> Tensor:
 
 def with_popcounts(op: Op, rule: Rule, answer: OpCount | object) -> OpCount | object:
     """``answer`` of ``rule``, with the popcounts of its operands if it counts multiply-accumulates."""
+    if op.name == "_trilinear" and isinstance(answer, tuple):
+        forming, counted = answer
+        linear = rule_of(torch.ops.aten.linear)
+        assert linear is not None
+        return forming, with_popcounts(of_products(op), linear, counted)
     if isinstance(answer, OpCount) and answer.kind in ("weight", "product"):
         sides = [("a", answer.a, "sop" if answer.kind == "weight" else "pairs_a")]
         sides += [("b", answer.b, "pairs_b")] if answer.kind == "product" else []

@@ -333,7 +333,7 @@ class Origin:
             setup = replace(
                 setup, latency_ms=number("counterpart.latency_ms", latency_ms, at_least=0, hint=hint)
             )
-        if setup.profile.events and setup.profile.event("mac") is None:
+        if kind not in setup.profile.twins:
             raise ConfigError(
                 f"counterpart: hardware {setup.profile.id!r} is priced per synaptic event and runs no "
                 "network without spikes. Compare on a profile that prices operations."

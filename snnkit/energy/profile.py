@@ -101,6 +101,11 @@ class Profile:
         """At least one price has bounds."""
         return any(n.low is not None or n.high is not None for n in self.numbers)
 
+    @property
+    def twins(self) -> tuple[Literal["ann", "qann"], ...]:
+        """Networks without spikes that this hardware can run: none if it has prices of spikes only."""
+        return () if self.events and self.event("mac") is None else ("ann", "qann")
+
     def event(self, name: str) -> float | None:
         """Energy in pJ of one event, None if the profile has no price for it."""
         return next((e.at(self.bound) for e in self.events if e.name == name), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .comparison import same_ground
+from .terms import TERMS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +18,7 @@ GROUPS = {
     "synaptic": ("ac", "mac", "synop", "bias", "scale"),
     "neuron": ("neuron",),
     "other": ("other", "address", "noc", "static"),
-    "memory": ("mem_w", "mem_p", "mem_u", "mem_i", "mem_s", "mem_a"),
+    "memory": tuple(term for term in TERMS if term.startswith("mem_")),
 }
 UNITS = ((1e9, "mJ"), (1e6, "uJ"), (1e3, "nJ"), (1.0, "pJ"))
 _WORK = {"ac": "AC", "mac": "MAC", "synop": "SOP"}
@@ -45,12 +46,12 @@ def table(report: Report, *others: Report, layers: bool = True) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    result.add_column("layer", overflow="fold", min_width=18)
+    result.add_column("layer", overflow="fold", min_width=_WIDTH)
     for name in _HEAD[1:]:
         result.add_column(name, justify="right", no_wrap=True)
     if layers:
         for row in _layer_rows(report):
-            result.add_row(*map(escape, row))
+            result.add_row(escape(_folded(row[0])), *map(escape, row[1:]))
         result.add_section()
     for row in _totals(report, others):
         result.add_row(*row)
@@ -77,6 +78,7 @@ def markdown(report: Report, *others: Report, layers: bool = True) -> str:
     return "\n".join(parts) + "\n"
 
 
+_WIDTH = 18  # of the names of layers, in 80 columns
 _HEAD = ["layer", "operations", *GROUPS, "total", "%"]
 
 
@@ -132,7 +134,20 @@ def _row(report: Report, name: str, factor: float, whole: float, layer: str | No
 
 
 def _short(value: float) -> str:
+    if 0 < value < 0.01:
+        return "<0.01"
     return "" if not value else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _folded(path: str) -> str:
+    """A long path on several lines, broken at its dots."""
+    lines = [""]
+    for i, name in enumerate(path.split(".")):
+        part = f".{name}" if i else name
+        if lines[-1] and len(lines[-1]) + len(part) > _WIDTH:
+            lines.append("  ")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _operations(number: float, name: str) -> str:

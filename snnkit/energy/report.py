@@ -39,11 +39,11 @@ class Pricer(Protocol):
         steps: int | None = None,
     ) -> Report:
         """The network without spikes."""
-        raise NotImplementedError
+        ...
 
     def other(self, trace: Trace, bits: int | None, sparsity: float, latency_ms: float | None) -> Report:
         """Another network without spikes."""
-        raise NotImplementedError
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,20 +254,25 @@ class Report:
         self,
         kind: Literal["layers", "terms", "steps", "breakeven", "sparsity", "sweep"] = "layers",
         ax: Axes | None = None,
+        *,
+        references: Mapping[str, float | None] | None = None,
     ) -> Axes:
         """Draw on ``ax`` (default: a new figure) and return it.
 
         "layers": one bar per layer, split by term; "terms": one bar per term; "steps": energy of every
         time step, split by term; "breakeven": energy over the firing rate beside ANN and quantised ANN;
         "sparsity": share of zero inputs by layer and step; "sweep": energy relative to the quantised
-        ANN over time steps and firing rate.
+        ANN over time steps and firing rate. ``references``: whole tasks measured on chips, as lines of
+        "breakeven": names of :data:`~snnkit.energy.references.REFERENCES` -> None, or the time of one
+        inference in ms for those that are powers.
 
         Raises:
-            ConfigError: another kind, or a kind that this report has no numbers for.
+            ConfigError: another kind, or a kind that this report has no numbers for; references that it
+                cannot show. UnknownNameError: unknown references.
         """
         from .pictures import draw
 
-        return draw(self, kind, ax)
+        return draw(self, kind, ax, references or {})
 
     def to_json(self, path: str | PathLike[str]) -> Path:
         """Write everything but the trace, whole or not at all; :meth:`from_json` reads it back equal."""

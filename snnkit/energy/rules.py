@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil, log2
 from typing import Any, Literal
 
 import torch
@@ -18,9 +19,29 @@ from torch import Tensor
 from .alphabet import EMPTY, REAL, Alphabet, observe
 from .provenance import Linear, Mark, Provenance, tensors_in
 
-__all__ = ["FREE", "Op", "OpCount", "Rule", "looks_like_matmul", "rule", "rule_of"]
+__all__ = ["FREE", "DelayMemory", "Op", "OpCount", "Rule", "looks_like_matmul", "rule", "rule_of"]
 
 FREE = object()
+
+
+@dataclass(frozen=True, slots=True)
+class DelayMemory:
+    """What the delays at one place need.
+
+    Attributes:
+        place: "input", "output" or "synapse". number: of delay parameters.
+        held: values that wait, at most: the sum of the delays, or O (D + 1). max_delay: D.
+    """
+
+    place: Literal["input", "output", "synapse"]
+    number: int
+    held: int
+    max_delay: int
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of one delay parameter."""
+        return ceil(log2(self.max_delay + 1))
 
 
 @dataclass(slots=True)
@@ -39,8 +60,9 @@ class OpCount:
             ``[B, ...]``; tells how rows belong to steps and samples.
         signature: further sizes that tell operations of one module apart.
         a, b: alphabets of the operands; b only for products.
-        weights: number of stored weights.
+        weights, biases: number of stored weights, and of biases or offsets of a folded norm.
         path: the module that pays, if not the one that runs the operation.
+        delays: memory that its delays need, see :mod:`snnkit.energy.delays`.
     """
 
     kind: Literal["weight", "product", "neuron", "pointwise"]
@@ -51,7 +73,9 @@ class OpCount:
     a: Alphabet = EMPTY
     b: Alphabet = EMPTY
     weights: int = 0
+    biases: int = 0
     path: str | None = None
+    delays: tuple[DelayMemory, ...] = ()
 
 
 @dataclass(slots=True)

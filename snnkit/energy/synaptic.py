@@ -18,6 +18,7 @@ Sums of indicators run in float32 while they cannot exceed 2^24, else in float64
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ from .provenance import Linear
 from .reach import Geometry, spread
 from .rules import FREE, Op, OpCount, rule
 
-__all__ = ["coincidences", "levels", "nonzero_per_row", "outer"]
+__all__ = ["coincidences", "levels", "nonzero_per_row", "of_products", "outer"]
 
 _EXACT = 2**24
 
@@ -172,6 +173,7 @@ def _convolution(op: Op) -> OpCount | object:
         (tuple(x.shape[1:]), tuple(w.shape)),
         alphabet,
         weights=w.numel(),
+        biases=out.shape[1] if bias else 0,
     )
 
 
@@ -249,7 +251,9 @@ def _weights(op: Op, x: Tensor, w: Tensor, bias: bool, flip: bool = False) -> Op
         "bias_add": rows * size if bias else 0,
     }
     stored = w.numel() if w.ndim == 2 else k * n
-    return OpCount("weight", values, rows, op.shape, (per_row, k, n), alphabet, weights=stored)
+    return OpCount(
+        "weight", values, rows, op.shape, (per_row, k, n), alphabet, weights=stored, biases=n * bias
+    )
 
 
 def _activations(op: Op, a: Tensor, b: Tensor, bias: bool) -> OpCount:
@@ -290,16 +294,25 @@ def _add_outer(op: Op) -> OpCount | object:
 
 
 @rule("_trilinear")
-def _bilinear(op: Op) -> tuple[OpCount, OpCount] | str:
+def _bilinear(op: Op) -> tuple[OpCount, OpCount | object] | str:
     """``out[b, o] = sum_ij x[b, i] W[o, i, j] y[b, j]``: a linear layer on the products of its inputs."""
-    x, w, y = op.args["i1"], op.args["i2"], op.args["i3"]
-    if (x.ndim, w.ndim, y.ndim) != (2, 3, 2):
+    x, y = op.args["i1"], op.args["i3"]
+    if (x.ndim, op.args["i2"].ndim, y.ndim) != (2, 3, 2):
         return "a product of three operands of another form than a bilinear layer"
-    products = (x.unsqueeze(2) * y.unsqueeze(1)).flatten(1)
     masks = op.alphabet(x).is_spike or op.alphabet(y).is_spike
-    values: dict[str, Tensor | int] = {"and_ops" if masks else "muls": products.numel()}
-    forming = OpCount("pointwise", values, len(x), tuple(x.shape))
-    return forming, _weights(op, products, w.flatten(1).t(), bias=False)
+    linear = of_products(op)
+    values: dict[str, Tensor | int] = {"and_ops" if masks else "muls": linear.args["input"].numel()}
+    answer = _linear(linear)
+    op.linear = linear.linear
+    return OpCount("pointwise", values, len(x), tuple(x.shape)), answer
+
+
+def of_products(op: Op) -> Op:
+    """The linear layer that a bilinear one is, on the products of its inputs."""
+    x, w, y = op.args["i1"], op.args["i2"], op.args["i3"]
+    products = (x.unsqueeze(2) * y.unsqueeze(1)).flatten(1)
+    op.marks.follow([op.marks.get(x), op.marks.get(y)], products)
+    return replace(op, name="linear", args={"input": products, "weight": w.flatten(1)}, shape=None)
 
 
 def outer(op: Op, a: Tensor, b: Tensor, *, bias: bool = False) -> OpCount | object:

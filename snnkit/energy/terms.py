@@ -19,6 +19,7 @@ TERMS = {
     "mem_i": "memory: inputs",
     "mem_s": "memory: outputs",
     "mem_a": "memory: second operands",
+    "mem_c": "memory: delays",
     "noc": "network and routing",
     "static": "static power",
 }
@@ -26,5 +27,5 @@ TERMS = {
 # Tensors that live in memory: the last letter of their term.
 CLASSES = {
     "w": "weights", "p": "accumulators", "u": "neuron states", "i": "inputs", "s": "outputs",
-    "a": "second operands of products",
+    "a": "second operands of products", "c": "delay lines and tables",
 }  # fmt: skip

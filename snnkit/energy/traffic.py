@@ -2,6 +2,7 @@
 
 W  weights                      P  accumulators, read and written      I  events or inputs read
 U  states, read and written     S  events or outputs written           A  second operands of products
+C  delay lines, pending buffers and tables, see :mod:`snnkit.energy.delays`
 energy of a class = accesses x word bits x price of a bit in the memory that holds the tensor
 """
 
@@ -26,15 +27,21 @@ def traffic(record: OpRecord, setup: Setup, steps: float) -> Iterator[Charge]:
         if record.total("reads"):
             bits = setup.weight_bits
             yield Charge("mem_w", "reads", 1.0, setup.access("w", bits, record.weights * bits / 8))
+        yield from _delays(record, setup, "nnz_in")
     else:
         work = work_of(record, setup)
         yield from _weights(record, setup, work, steps)
+        yield from _delays(record, setup, work.feature, work.scale)
         yield from _sums(record, setup, work)
         yield from _inputs(record, setup, work)
     if record.total("bias_add"):
-        if setup.flow.weights in ("tensor", "fit"):  # one word per output channel is next to nothing
-            return
-        yield Charge("mem_w", "bias_add", 1.0, setup.access("w", setup.weight_bits, 0))
+        size = record.biases * setup.weight_bits / 8
+        word = setup.access("w", setup.weight_bits, size)
+        if setup.flow.weights in ("tensor", "fit"):
+            once = setup.flow.weights == "tensor" or setup.on_chip(size)
+            yield Charge("mem_w", INFERENCES if once else EXECUTIONS, record.biases, word)
+        else:
+            yield Charge("mem_w", "bias_add", 1.0, word)
 
 
 def _size(record: OpRecord, count: str) -> float:
@@ -72,8 +79,34 @@ def _weights(record: OpRecord, setup: Setup, work: Work, steps: float) -> Iterat
         yield Charge(term, INFERENCES if once else EXECUTIONS, number, word)
 
 
+def _delays(record: OpRecord, setup: Setup, operation: str, scale: float = 1.0) -> Iterator[Charge]:
+    """Values that wait, and the tables that say how long; a network of one step has neither."""
+    if setup.kind != "snn":
+        return
+    event = record.a.is_event
+    for delay in record.delays:
+        if delay.place == "input":
+            every, factor, bits = ("nnz_in" if event else "numel_in"), 1.0, float(level_bits(record.a))
+            bits = bits if event else setup.act_bits
+        elif delay.place == "output":
+            every, factor, bits = "numel_out", 1.0, float(setup.state_bits)
+        else:
+            every, factor, bits = operation, scale, float(setup.state_bits)
+        follows = event and delay.place != "output"
+        waits = setup.access("c", bits, delay.held * bits / 8)
+        yield Charge("mem_c", every, 2 * factor, waits, event=follows)
+        if delay.place == "synapse":  # delivered: read and cleared once per step
+            yield Charge("mem_c", "numel_out", 2.0, waits)
+        table = setup.access("c", delay.code_bits, delay.number * delay.code_bits / 8)
+        if setup.flow.weights in ("tensor", "fit"):
+            yield Charge("mem_c", INFERENCES, delay.number, table)
+        else:
+            yield Charge("mem_c", every, factor, table, event=follows)
+
+
 def _sums(record: OpRecord, setup: Setup, work: Work) -> Iterator[Charge]:
-    if setup.flow.sums == "register":
+    pending = setup.kind == "snn" and any(delay.place == "synapse" for delay in record.delays)
+    if setup.flow.sums == "register" or pending:  # the pending buffer is the accumulator
         return
     word = setup.access("p", setup.state_bits, _size(record, "numel_out") * setup.state_bits / 8)
     scale = 2 * setup.share("u")

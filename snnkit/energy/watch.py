@@ -7,7 +7,6 @@ that a product has in the model (the dispatcher sees it flattened) and keeps rec
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -20,33 +19,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import InputTypeError, SnnkitError
-from . import pointwise
+from . import foreign_neurons as foreign_neurons  # registers its rules
 from .alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, observe
-from .guard import decomposed_recurrence
+from .calls import Calls
+from .delays import delay_count, delays_of
+from .layout import keeps_alphabet
 from .ledger import Ledger
+from .neuron_count import neuron_count
 from .neuron_rules import NeuronSpec, neuron_spec
 from .operators import DEVICES, Operator, describe
 from .popcount import with_popcounts
 from .provenance import Linear, Mark, Provenance, storage_key, tensors_in
 from .rules import FREE, Op, OpCount, looks_like_matmul
-from .synaptic import levels, nonzero_per_row
 
 __all__ = ["Tally", "Watch"]
 
-_SHAPED = frozenset(
-    (
-        "linear", "matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "addmm", "baddbmm", "einsum",
-        "outer", "ger", "tensordot", "bilinear", "scaled_dot_product_attention",
-        "multi_head_attention_forward",
-    )
-)  # fmt: skip
 # of its own, in C++: Python decompositions of some operators would change what is executed
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 
 
 @dataclass(slots=True)
@@ -66,7 +58,8 @@ class _Frame:
     path: str
     covered: int
     outer: bool
-    spec: NeuronSpec | None
+    spec: NeuronSpec | None = None
+    delays: bool = False
 
 
 class Watch(TorchDispatchMode):
@@ -104,10 +97,7 @@ class Watch(TorchDispatchMode):
         lists = (m for m in model.modules() if isinstance(m, ParametrizationList))
         self._weights = [*model.parameters(), *(b for m in lists for b in m.buffers())]
         self._stack: list[_Frame] = []
-        self._busy = False
-        self.call = ""
-        self.shape: tuple[int, ...] | None = None
-        self.autocast: list[tuple[str, torch.dtype]] = []
+        self._calls = Calls()
 
     def _spec(self, module: nn.Module, path: str) -> NeuronSpec | None:
         try:
@@ -130,7 +120,7 @@ class Watch(TorchDispatchMode):
         """Call the model once and observe it; hooks and modes are gone afterwards, whatever happens."""
         self.marks = Provenance(self._weights, tensors_in((args, kwargs)))
         self.sequences, self.single = [], defaultdict(list)
-        self._stack, self._busy, self.call, self.shape = [], False, "", None
+        self._stack, self._calls = [], Calls()
         self._bottom, self._thread = sys._getframe(), get_ident()
         with ExitStack() as stack:
             for module in self.paths:
@@ -139,18 +129,19 @@ class Watch(TorchDispatchMode):
                     stack.callback(enter.remove)
                     leave = module.register_forward_hook(self._leave, with_kwargs=True, always_call=True)
                     stack.callback(leave.remove)
-            stack.enter_context(_Functions(self))
+            stack.enter_context(self._calls)
             stack.enter_context(self)
             self.model(*args, **kwargs)
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         if get_ident() != self._thread:
             return
-        spec = self._specs[module]
+        spec, delays = self._specs[module], callable(getattr(module, "energy_delays", None))
         around = self._stack[-1].covered if self._stack else 0
-        covered = around if spec is None else max(around, 2 if spec.covers_products else 1)
+        own = 2 if delays or (spec is not None and spec.covers_products) else 1 if spec is not None else 0
         # a neuron inside of a neuron is part of it
-        self._stack.append(_Frame(self.paths[module][0], covered, around == 0, spec))
+        frame = _Frame(self.paths[module][0], max(around, own), around == 0, spec, delays)
+        self._stack.append(frame)
 
     def _leave(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
         if get_ident() != self._thread:
@@ -161,13 +152,14 @@ class Watch(TorchDispatchMode):
         if not self._stack:
             return
         frame = self._stack.pop()
-        if self._busy:
+        if self._calls.busy:
             return
-        if frame.spec is not None and frame.outer:
-            x = next(tensors_in((args, kwargs)), None)
-            y = next(tensors_in((out,)), None)
-            if x is not None and y is not None:
-                with self._quiet():
+        x, y = next(tensors_in((args, kwargs)), None), next(tensors_in((out,)), None)
+        if frame.outer and x is not None and y is not None:
+            with self._quiet():
+                if frame.delays:
+                    self._delay(frame.path, delays_of(module), x, y)
+                elif frame.spec is not None:
                     self._neuron(frame.path, frame.spec, x, y)
         self._filled_elsewhere(tensors_in((out,)), frame)
 
@@ -175,7 +167,7 @@ class Watch(TorchDispatchMode):
     def _quiet(self) -> Iterator[None]:
         """Own arithmetic: not observed, not differentiated, not autocast."""
         devices = [d for d in DEVICES if torch.is_autocast_enabled(d)]
-        self._busy = True
+        self._calls.busy = True
         try:
             with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch(), torch.no_grad():
                 if not devices:
@@ -186,44 +178,43 @@ class Watch(TorchDispatchMode):
                         stack.enter_context(torch.autocast(device, enabled=False))
                     yield
         finally:
-            self._busy = False
+            self._calls.busy = False
 
-    # -- neurons -----------------------------------------------------------------------------------
+    # -- modules that declare what they cost -------------------------------------------------------
 
     def _neuron(self, path: str, spec: NeuronSpec, x: Tensor, y: Tensor) -> None:
-        shape = tuple(x.shape)
         self.marks.follow([self.marks.get(x)], y)  # a kernel outside of torch leaves its output unmarked
         if spec.time_first:
-            self.sequences.append(shape)
+            self.sequences.append(tuple(x.shape))
         else:
-            self.single[path].append(shape)
+            self.single[path].append(tuple(x.shape))
         if spec.cost is None:
             self._uncounted(path, "neuron update", x.numel(), "the cost of this neuron is not known")
-        rows = math.prod(shape[:2])
-        values: dict[str, Tensor | int] = {"neuron_steps": x.numel()}
-        seen = EMPTY
-        if spec.levels is not None and y.shape == x.shape and rows:
-            seen = observe(y)
-            values["spikes"] = values["spike_units"] = nonzero_per_row(y, rows)
-            if seen.is_event and seen.levels > 1:
-                values["spike_units"] = levels(y.reshape(rows, -1), seen).sum(1, dtype=torch.float64)
-            declared = Alphabet("uniform", seen.unit or 1.0, max(spec.levels, 1), spec.signed)
-            if seen.kind == "real" or seen.levels > declared.levels or (seen.signed and not spec.signed):
-                signed = " signed" if spec.signed else ""
-                self._note(
-                    path,
-                    f"the neuron declares levels = {spec.levels}{signed}, its output is {seen.name} "
-                    f"with {seen.levels} levels; the output decides",
-                )
-            elif seen.kind == "empty":
-                seen = declared
-            mark = self._mark_of_all(y)
-            if mark is not None:
-                mark.alphabet, mark.declared = seen, declared
-        elif spec.levels is None and spec.cost is not None and (mark := self._mark_of_all(y)) is not None:
+        count, declared, warning = neuron_count(spec, x, y)
+        if warning:
+            self._note(path, warning)
+        mark = self._mark_of_all(y)
+        if mark is not None and declared is not None:
+            mark.alphabet, mark.declared = count.a, declared
+        elif mark is not None and spec.levels is None and spec.cost is not None:
             mark.alphabet = REAL  # declared: real outputs that happen to be equal are not spikes of that size
-        count = OpCount("neuron", values, rows, shape, shape[2:], seen)
         self.ledger.add(path, "neuron", self._site(), count, spec)
+
+    def _delay(self, path: str, spec: Any, x: Tensor, y: Tensor) -> None:
+        source = self.marks.get(x)
+        self.marks.follow([source], y)
+        self.sequences.append(tuple(x.shape))
+        seen = source.alphabet if source is not None and source.alphabet is not None else observe(x)
+        if seen.kind == "empty" and source is not None and source.declared is not None:
+            seen = source.declared
+        count = delay_count(path, spec, x, y, seen)
+        mark = self._mark_of_all(y)
+        if mark is not None and count.kind == "weight":
+            mark.alphabet, mark.declared = None, None
+            mark.linear = Linear(path, bool(getattr(spec, "bias", False)))
+        elif mark is not None and source is not None:  # held back, and zeros before
+            mark.alphabet, mark.declared = source.alphabet, source.declared
+        self.ledger.add(path, "delay", self._site(), count)
 
     def _mark_of_all(self, y: Tensor) -> Mark | None:
         """The mark of the storage of ``y``, if ``y`` is all of it and not a view of a part."""
@@ -233,14 +224,14 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self._busy:
+        if self._calls.busy:
             return func(*args, **kwargs)
         operator = self._operators.get(func)
         if operator is None:
             operator = self._operators[func] = describe(func)
         if operator.composite:  # inference_mode hands operations over before they are split
             with ExitStack() as stack:
-                for device, dtype in self.autocast:
+                for device, dtype in self._calls.autocast:
                     if device not in operator.autocast:
                         stack.enter_context(torch.autocast(device, dtype))
                 stack.enter_context(self)
@@ -270,7 +261,7 @@ class Watch(TorchDispatchMode):
             op = self._judge(operator, args, kwargs, out, data)
         if written:
             marks.overwrite(written, before)
-        if fresh and pointwise.keeps_alphabet(operator.name, args, kwargs):
+        if fresh and keeps_alphabet(operator.name, args, kwargs):
             # of a pooling, the first result holds values, the second indices
             self._pass_on(inputs, before, fresh if operator.free else fresh[:1], copied=operator.free)
         if fresh and data and operator.name == "_to_copy":
@@ -296,7 +287,7 @@ class Watch(TorchDispatchMode):
 
     def _judge(self, operator: Operator, args: Any, kwargs: Any, out: Any, data: bool) -> Op | None:
         """Apply the rule of an operation, if it is to be counted at all."""
-        frame = self._stack[-1] if self._stack else _Frame("", 0, True, None)
+        frame = self._stack[-1] if self._stack else _Frame("", 0, True)
         hidden = operator.rule is None and looks_like_matmul(operator.name)
         if not data and self.marks.any_data and not operator.synaptic and not hidden:
             return None  # a constant: computed once, ahead of time
@@ -316,7 +307,8 @@ class Watch(TorchDispatchMode):
         names = dict(operator.arguments)
         names.update(zip((n for n, _ in operator.arguments), args, strict=False))
         names.update(kwargs)
-        op = Op(frame.path, operator.name, names, out, self.call, self.shape, self.marks, self._has_no_zero)
+        call, shape = self._calls.name, self._calls.shape
+        op = Op(frame.path, operator.name, names, out, call, shape, self.marks, self._has_no_zero)
         site = self._site() if operator.synaptic else 0
         op.real = self._real.get((frame.path, site), (False, False))
         with self._quiet():
@@ -390,36 +382,6 @@ class Watch(TorchDispatchMode):
             places.append((id(frame.f_code), frame.f_lasti))
             frame = frame.f_back
         return hash(tuple(places))
-
-
-class _Functions(TorchFunctionMode):
-    """Remembers shapes before the dispatcher flattens them; keeps LSTM, GRU and RNN unfused."""
-
-    def __init__(self, watch: Watch) -> None:
-        super().__init__()
-        self.watch = watch
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        watch, name = self.watch, getattr(func, "__name__", "")
-        if watch._busy:
-            return func(*args, **kwargs)
-        if torch.is_inference_mode_enabled():
-            # the dispatcher will hand over whole calls, and does not tell that autocast is on
-            on = [d for d in DEVICES if torch.is_autocast_enabled(d)]
-            watch.autocast = [(d, torch.get_autocast_dtype(d)) for d in on]
-        if name in _RECURRENT:
-            with decomposed_recurrence():
-                return func(*args, **kwargs)
-        if name not in _SHAPED:
-            return func(*args, **kwargs)
-        before = watch.call, watch.shape
-        shapes: list[tuple[int, ...]] = [tuple(t.shape) for t in tensors_in((args, kwargs))]
-        watch.call, watch.shape = name, max(shapes, key=len, default=None)
-        try:
-            return func(*args, **kwargs)
-        finally:
-            watch.call, watch.shape = before
 
 
 def _counts(name: str, answer: Any) -> tuple[OpCount, ...]:

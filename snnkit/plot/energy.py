@@ -84,6 +84,7 @@ def energy_over_rate(
     others: Mapping[str, float],
     *,
     marks: Mapping[str, float] | None = None,
+    measured: Mapping[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Energy of a spiking network over its mean firing rate, beside networks that do not depend on it.
@@ -93,6 +94,7 @@ def energy_over_rate(
         others: name -> energy of a network without spikes: a horizontal line; where the curve
             crosses it, a dot, and the rate in the legend.
         marks: name -> rate: a thin vertical line ("traced").
+        measured: name -> energy of something else that was measured: a thin horizontal line.
         ax: where to draw; None: a new figure.
 
     Raises:
@@ -106,7 +108,8 @@ def energy_over_rate(
     )
     need_rows(others, where, "name -> pJ")
     levels = {name: to_number(pj, f"{where}[{name!r}]") for name, pj in others.items()}
-    scale, unit = _unit(max(float(y.max()), *levels.values()))
+    beside = {name: to_number(pj, f"{where}.measured[{name!r}]") for name, pj in (measured or {}).items()}
+    scale, unit = _unit(max(float(y.max()), *levels.values(), *beside.values()))
     ax = new_axes(ax, 6.4, 3.6)
     ax.plot(x, y / scale, color=color(0), label="SNN", linewidth=2)
     for i, (name, pj) in enumerate(levels.items(), 1):
@@ -116,6 +119,9 @@ def energy_over_rate(
             ax.plot([rate], [pj / scale], "o", color=color(i))
             name += f", equal at {rate:.3g}"
         ax.axhline(pj / scale, color=color(i), linestyle="--", label=name)
+    for i, (name, pj) in enumerate(beside.items()):
+        style = ("-.", (0, (1, 1)), (0, (5, 1)))[i % 3]
+        ax.axhline(pj / scale, color=GREY, linewidth=1, linestyle=style, label=name)
     for name, rate in (marks or {}).items():
         rate = to_number(rate, f"{where}.marks[{name!r}]")
         ax.axvline(rate, color=GREY, linewidth=0.8, linestyle=":", label=f"{name}: {rate:.3g}")

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checks import choice, integer
 from ..energy import PICTURES, Report, Trace, load_profile, price, trace
@@ -17,7 +18,7 @@ from ..files import write_atomically
 from ..models import Backbone, create_model
 from .evaluate import open_data, open_model
 
-__all__ = ["by_part", "energy_bill", "energy_of", "print_bill", "trace_of"]
+__all__ = ["by_part", "energy_bill", "energy_of", "print_bill", "settle_norms", "trace_of"]
 
 Twin = Literal["ann", "qann"]
 _NAMES = {"ann": "as an ANN", "qann": "as a quantised ANN"}
@@ -43,6 +44,25 @@ def trace_of(net: Backbone, frames: Tensor) -> Trace:
     return trace(net, batches, T=frames.shape[1])
 
 
+def settle_norms(net: nn.Module, frames: Tensor) -> None:
+    """Batch norms take mean and variance from ``frames [N, T, P, H, W]``, as they would in training.
+
+    A fresh network normalises nothing: its deeper neurons stay silent.
+    """
+    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    net.eval()
+    for norm in norms:
+        norm.train()
+        norm.momentum = None  # the mean over all batches
+    with torch.no_grad():
+        for part in frames.split(16):
+            net(part.transpose(0, 1))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval()
+        norm.momentum = momentum
+
+
 def energy_bill(
     *,
     checkpoint: str | None,
@@ -51,21 +71,22 @@ def energy_bill(
     samples: int,
     hardware: str,
     dataflow: str | None,
-    twins: Sequence[Twin],
+    twins: Sequence[Twin] | None,
     metrics: bool,
     files: Mapping[str, str | None],
     picture: str,
 ) -> dict[str, Report]:
     """Trace test samples, price them, print the tables and write the files asked for.
 
-    ``files``: "json", "csv", "markdown", "plot" -> path.
+    ``files``: "json", "csv", "markdown", "plot" -> path. ``twins``: None for all that the hardware can run.
     """
     integer("--samples", samples)
     for option, path in files.items():  # now, not after the work
         ok = path is None or (Path(path).parent.is_dir() and not Path(path).is_dir())
         require(ok, f"--{option}", path, "a file in a folder that exists")
     choice("--picture", picture, PICTURES)
-    load_profile(hardware)
+    if twins is None:
+        twins = load_profile(hardware).twins
     if checkpoint is not None:
         net, described = open_model(checkpoint)
         source = open_data(described, data)
@@ -73,7 +94,10 @@ def energy_bill(
         source = open_data({}, data)
         size = {"img_size": source.img_size, "in_channels": source.in_channels}
         net = create_model(str(model), num_classes=source.num_classes, **size)
-    counted = trace_of(net, source.tensors()[0][:samples])
+    frames = source.tensors()[0][:samples]
+    if checkpoint is None:
+        settle_norms(net, frames)
+    counted = trace_of(net, frames)
     report = price(counted, hardware=hardware, dataflow=dataflow)
     reports: dict[str, Report] = {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
     print_bill(reports)
@@ -81,8 +105,11 @@ def energy_bill(
         Console().print(metrics_of(counted, net).to_table())
     if model is not None:
         print(
-            "The weights are fresh: firing rates, and with them the energy, are not those of a trained model."
+            f"{model} is not trained: its weights are fresh, its norms fit these samples. A trained network "
+            "fires at other rates and needs another energy: snnkit train, then --checkpoint."
         )
+    if not twins and load_profile(hardware).events:
+        print(f"{hardware} runs networks of spikes only: nothing to compare with.")
     for option, path in files.items():
         if path:
             _write(option, Path(path), reports, picture)

@@ -38,7 +38,7 @@ def test_weight_stationary_by_hand(tiny):
     slots = 24 + 12
     assert terms == pytest.approx(
         {
-            "mem_w": (12 + 6) * WORD,  # every weight once per inference
+            "mem_w": (12 + 6 + 2) * WORD,  # every weight and bias once per inference
             "mem_p": 2 * slots * WORD / 2,
             "mem_u": STATES / 2,
             "mem_i": slots * BIT / 3,
@@ -49,9 +49,9 @@ def test_weight_stationary_by_hand(tiny):
 
 def test_weights_that_fit_no_bounded_memory_are_read_at_every_step(tiny):
     dram = price(tiny, dataflow="weight_stationary", levels={"w": "dram"}).by_term["mem_w"]
-    assert dram == pytest.approx(2 * 18 * 32 * 1300 / 64)
+    assert dram == pytest.approx(2 * 20 * 32 * 1300 / 64)  # 18 weights, 2 biases
     once = price(tiny, dataflow="compulsory", levels={"w": "dram"}).by_term["mem_w"]
-    assert once == pytest.approx(18 * 32 * 1300 / 64)
+    assert once == pytest.approx(20 * 32 * 1300 / 64)
 
 
 def test_output_stationary_by_hand(tiny):
@@ -64,7 +64,7 @@ def test_output_stationary_by_hand(tiny):
 def test_compulsory_is_a_lower_bound(tiny):
     terms = memory(price(tiny, dataflow="compulsory"))
     assert terms == pytest.approx(
-        {"mem_w": 18 * WORD, "mem_u": STATES, "mem_i": 11 * ADDRESS, "mem_s": 6 * ADDRESS}
+        {"mem_w": 20 * WORD, "mem_u": STATES, "mem_i": 11 * ADDRESS, "mem_s": 6 * ADDRESS}
     )
     total = price(tiny, dataflow="compulsory").total_pj
     others = [name for name in FLOWS if name not in ("compulsory", "compute", "time_batched")]
@@ -101,8 +101,7 @@ def test_every_flow_prices_the_counterparts_alike(tiny, flow):
     assert sum(report.by_step) == pytest.approx(report.total_pj)
     assert sum(report.by_layer.values()) == pytest.approx(report.total_pj)
     if FLOWS[flow].memory:
-        words = {"fit": 18, "tensor": 18, "operation": 20, "slot": 20, "group": 20}[FLOWS[flow].weights]
-        assert ann.by_term["mem_w"] == pytest.approx(words * WORD)
+        assert ann.by_term["mem_w"] == pytest.approx(20 * WORD)  # 18 weights, 2 biases
         assert "mem_u" not in ann.by_term
 
 
@@ -320,3 +319,18 @@ def test_options_of_a_profile_give_way_to_the_callers(tiny):
 def test_bad_policies(tiny, kwargs, match):
     with pytest.raises(ConfigError, match=match):
         price(tiny, **kwargs)
+
+
+def test_offsets_of_a_folded_norm_are_biases():
+    net = nn.Sequential(nn.Conv2d(2, 3, 3, bias=False), nn.BatchNorm2d(3)).eval()
+    words = price(trace(net, torch.ones(5, 2, 4, 4)), dataflow="compulsory").by_term["mem_w"]
+    assert words == pytest.approx((2 * 3 * 9 + 3) * WORD)
+
+
+def test_biases_pay_for_their_own_memory():
+    """Between sizes, the price of a memory follows the size of what it holds: three words are not free."""
+    x = torch.ones(1, 4)
+    with_bias, without = (
+        estimate(nn.Linear(4, 3, bias=bias), x, "lemaire-2022").by_term["mem_w"] for bias in (True, False)
+    )
+    assert with_bias - without == pytest.approx(3 * 10.0 * (3 * 4) / 8192)

@@ -132,3 +132,14 @@ def test_residuals_of_spikes_add_where_both_fire(function):
     assert result.total.adds == int((a * b).sum())
     assert [s.adds for s in result.by_step] == [int(v) for v in (a * b).sum((1, 2))]
     assert trace(Apply(torch.add), (torch.randn(4, 3), torch.randn(4, 3))).total.adds == 12
+
+
+def test_square_roots_are_priced_where_a_source_prices_them():
+    class Root(nn.Module):
+        def forward(self, x):
+            return x.sqrt()
+
+    counted = trace(Root(), torch.rand(2, 3))
+    assert [u.op for u in price(counted, "45nm-fp32").uncounted] == ["sqrts"]
+    priced = price(counted, "neuromc", dataflow="compute")
+    assert (priced.uncounted, priced.total_pj) == ((), pytest.approx(3 * 0.514))

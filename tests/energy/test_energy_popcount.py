@@ -69,6 +69,14 @@ def test_products_of_two_integer_operands(seed):
     assert pop(record, "b") == ones_in(b).sum() * 4
 
 
+def test_bilinear_layers():
+    g = torch.Generator().manual_seed(0)
+    x, y = (torch.randint(0, 4, (5, n), generator=g).float() for n in (3, 4))
+    layer = nn.Bilinear(3, 4, 2)
+    (record,) = [r for r in trace(layer, (x, y), popcounts=True).records if r.kind == "weight"]
+    assert pop(record) == ones_in(x.unsqueeze(2) * y.unsqueeze(1)).sum() * 2
+
+
 def test_weights_on_the_left():
     weight = nn.Parameter(torch.randn(3, 4))
 

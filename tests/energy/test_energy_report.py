@@ -11,7 +11,8 @@ import stat
 import pytest
 
 from snnkit.energy import Report, price
-from snnkit.errors import ConfigError, FormatError
+from snnkit.energy.references import reference_pj
+from snnkit.errors import ConfigError, FormatError, UnknownNameError
 
 
 def test_json_round_trip(tmp_path, tiny):
@@ -80,6 +81,13 @@ def test_csv_has_one_row_per_layer_and_term(tmp_path, tiny):
     assert all(float(r["count"]) * float(r["unit_pj"]) == pytest.approx(float(r["pj"])) for r in rows)
 
 
+def test_every_term_has_a_column():
+    from snnkit.energy.render import GROUPS
+    from snnkit.energy.terms import TERMS
+
+    assert sorted(term for group in GROUPS.values() for term in group) == sorted(TERMS)
+
+
 def test_table(tiny):
     from rich.console import Console
 
@@ -111,3 +119,25 @@ def test_plots(tmp_path, tiny, kind):
     with pytest.raises(ConfigError, match="kind"):
         report.plot("pie")
     plt.close("all")
+
+
+def test_measured_chips_are_lines_beside_the_estimate(tiny):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    report = price(tiny)
+    shown = report.plot("breakeven", references={"xylo-audio-2": None, "speck": 2}).lines
+    assert {"Xylo Audio 2, one keyword", "Speck, running, 2 ms"} <= {line.get_label() for line in shown}
+    for references, error, match in (
+        ({"spek": 1}, UnknownNameError, "did you mean 'speck'"),
+        ({"speck": None}, ConfigError, "0.7 mW.*latency in ms"),
+        ({"speck": -1}, ConfigError, "references"),
+    ):
+        with pytest.raises(error, match=match):
+            report.plot("breakeven", references=references)
+    with pytest.raises(ConfigError, match="breakeven"):
+        report.plot("terms", references={"speck": 2})
+    plt.close("all")
+    assert reference_pj("speck", 2) == ("Speck, running, 2 ms", pytest.approx(1.4e6))

@@ -88,9 +88,14 @@ def test_energy_over_time_stacks_the_terms():
 
 def test_energy_over_rate_marks_the_crossing():
     ax = plot.energy_over_rate(
-        [0.0, 0.5, 1.0], [1e3, 2e3, 3e3], {"ANN": 2.5e3, "QANN": 9e3}, marks={"traced": 0.2}
+        [0.0, 0.5, 1.0],
+        [1e3, 2e3, 3e3],
+        {"ANN": 2.5e3, "QANN": 9e3},
+        marks={"traced": 0.2},
+        measured={"chip": 4e3},
     )
-    curve, dot, ann, qann, traced = ax.lines
+    curve, dot, ann, qann, chip, traced = ax.lines
+    assert (chip.get_ydata()[0], chip.get_label()) == (4, "chip")
     assert list(curve.get_ydata()) == [1, 2, 3]
     assert dot.get_xdata()[0] == pytest.approx(0.75)
     assert (ann.get_ydata()[0], qann.get_ydata()[0], traced.get_xdata()[0]) == (2.5, 9, 0.2)

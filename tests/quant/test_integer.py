@@ -24,6 +24,8 @@ from snnkit.errors import (
 )
 from snnkit.quant.integer import _thresholds
 from snnkit.quant.integer_neurons import Table
+from snnkit.quant.ops_float import FloatOps
+from snnkit.quant.ops_integer import IntegerOps
 from snnkit.quant.packing import code_width, is_odd, pack_codes, packed_bytes, unpack_codes
 
 
@@ -287,3 +289,15 @@ def test_input_is_checked() -> None:
         made(torch.full((1, 1, 2, 9, 9), torch.nan))
     image = quant.convert_to_integer(q, torch.rand(1, 1, 2, 9, 9))
     assert image.program.input_scale == 1 / 255
+
+
+@pytest.mark.parametrize("half_up", [True, False])
+def test_ties_of_counts(half_up: bool) -> None:
+    """Every potential from far below to far above, exact middles among them, against round and floor."""
+    h = torch.arange(-40, 80).view(1, 1, -1)
+    decay, theta = torch.tensor(0), torch.tensor(8)
+    args: dict[str, Any] = {"bits": 15, "levels": 6, "half_up": half_up, "grid": None}
+    u = (h.double() / 8).clamp(0, 6)
+    wanted = (u + 0.5).floor() if half_up else u.round()
+    assert torch.equal(IntegerOps.counts(h, decay, theta, **args).double(), wanted)
+    assert torch.equal(FloatOps.counts(h.double(), decay.double(), theta.double(), **args), wanted)
