@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..checks import flag
 from ..registry import Registry
 
-__all__ = ["QUANTIZERS", "Codes", "Quantizer", "power_of_two"]
+__all__ = ["QUANTIZERS", "Codes", "Quantizer", "nearest_power_of_two"]
 
 QUANTIZERS: Registry = Registry("weight quantiser")
 
@@ -96,7 +96,7 @@ def straight_through(x: Tensor, value: Tensor, limit: float = math.inf) -> Tenso
     return _StraightThrough.apply(x, value, limit)
 
 
-def power_of_two(step: Tensor) -> Tensor:
+def nearest_power_of_two(step: Tensor) -> Tensor:
     """The power of two nearest to ``step`` on a logarithmic axis; the gradient passes straight through."""
     return straight_through(step, torch.exp2(torch.log2(step.detach()).round()))
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import NotCalibratedError, QuantConfigError
-from .base import QUANTIZERS, Quantizer, power_of_two, signed_range, start_step, wide
+from .base import QUANTIZERS, Quantizer, nearest_power_of_two, signed_range, start_step, wide
 
 __all__ = ["LSQ", "lsq_round"]
 
@@ -103,7 +103,7 @@ class LSQ(Quantizer):
         if self.step.device.type == "cpu" and not torch.compiler.is_compiling():
             self._check()
         step = self.step.to(weight.dtype)
-        return power_of_two(step) if self.pow2 else step
+        return nearest_power_of_two(step) if self.pow2 else step
 
     def position(self, weight: Tensor) -> Tensor:
         """``clip(w / s)``."""
@@ -135,7 +135,7 @@ class LSQ(Quantizer):
         best, error = top.clone(), torch.full_like(top, math.inf)
         for share in torch.linspace(0.2, 1.2, candidates, dtype=torch.float64).tolist():
             step = top * share
-            step = power_of_two(step) if self.pow2 else step
+            step = nearest_power_of_two(step) if self.pow2 else step
             s = step.unsqueeze(1)
             now = ((flat / s).clamp(self.low, self.high).round() * s - flat).square().sum(1)
             best, error = torch.where(now < error, step, best), torch.minimum(now, error)

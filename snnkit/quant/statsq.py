@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import QUANTIZERS, Codes, Quantizer, power_of_two, straight_through
+from .base import QUANTIZERS, Codes, Quantizer, nearest_power_of_two, straight_through
 
 __all__ = ["StatsQ"]
 
@@ -36,7 +36,7 @@ class StatsQ(Quantizer):
         """``a / (2 n)``."""
         a = (2 * self.mean_size(weight.detach())).clamp(min=1e-8)
         step = a / (2 * self.n)
-        return power_of_two(step) if self.pow2 else step
+        return nearest_power_of_two(step) if self.pow2 else step
 
     def position(self, weight: Tensor) -> Tensor:
         """``c n - 1/2``."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import require
-from .base import QUANTIZERS, Codes, Quantizer, power_of_two, straight_through
+from .base import QUANTIZERS, Codes, Quantizer, nearest_power_of_two, straight_through
 
 __all__ = ["Binary", "Ternary"]
 
@@ -23,7 +23,7 @@ class _ByMeanSize(Quantizer):
     def step_of(self, weight: Tensor) -> Tensor:
         """``mean |w|``."""
         step = self.mean_size(weight.detach()).clamp(min=1e-8)
-        return power_of_two(step) if self.pow2 else step
+        return nearest_power_of_two(step) if self.pow2 else step
 
     def _grid(self, weight: Tensor) -> Tensor:
         codes, step = self.codes(weight)
