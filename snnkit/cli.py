@@ -118,6 +118,24 @@ def build_parser() -> argparse.ArgumentParser:
         help="what to draw: layers, terms, steps, breakeven, sparsity or sweep (default: layers)",
     )
 
+    quantize = commands.add_parser(
+        "quantize",
+        help="low-bit weights for a trained model, and its integer form",
+        description="Quantise a trained model, fit its steps and norms to training samples, and print "
+        "accuracy, size and energy before and after. snnkit train digits_qat trains with quantised weights.",
+    )
+    quantize.set_defaults(run=_quantize)
+    quantize.add_argument("--checkpoint", required=True, help="run folder or model.safetensors")
+    quantize.add_argument("--bits", type=int, default=4, help="of weights (default: 4)")
+    quantize.add_argument("--scheme", default="lsq", help="lsq, statsq, ternary or binary (default: lsq)")
+    quantize.add_argument("--integer", action="store_true", help="also convert to integers, and write them")
+    quantize.add_argument("--out", help="file of the integer model (default: beside the checkpoint)")
+    quantize.add_argument("--data", help="test data: data set name or folder (default: that of the model)")
+    quantize.add_argument("--samples", type=int, default=64, help="test samples to trace (default: 64)")
+    quantize.add_argument(
+        "--hardware", default="45nm-int8", help="profile name or TOML file (default: 45nm-int8)"
+    )
+
     add_data_commands(commands)
 
     listing = commands.add_parser("list", help="names of everything registered")
@@ -171,6 +189,21 @@ def _evaluate(args: argparse.Namespace) -> None:
     print(
         f"accuracy {100 * result.accuracy:.2f} % ({result.correct} of {result.total}), "
         f"95 % interval {100 * low:.2f} to {100 * high:.2f} %"
+    )
+
+
+def _quantize(args: argparse.Namespace) -> None:
+    from .train.compress import compress
+
+    compress(
+        args.checkpoint,
+        bits=args.bits,
+        scheme=args.scheme,
+        integer=args.integer,
+        out=args.out,
+        data=args.data,
+        samples=args.samples,
+        hardware=args.hardware,
     )
 
 

@@ -12,7 +12,11 @@
     ├── NumericsError           (ArithmeticError)  NaN or Inf found by an explicit check
     ├── ConfigError             (ValueError)       a hyper-parameter out of range, an unknown key
     │   ├── UnknownNameError    (KeyError)         a name no registry knows
-    │   └── ProfileError                           a hardware profile that cannot be trusted
+    │   ├── ProfileError                           a hardware profile that cannot be trusted
+    │   └── QuantConfigError                       widths, schemes or layers that cannot be quantised so
+    ├── NotCalibratedError      (RuntimeError)     a quantiser whose step sizes cannot be used
+    ├── SpikeDrivenError        (RuntimeError)     a product that is not made of spikes; has .offences
+    ├── AccumulatorOverflowError (ArithmeticError) integer sums that may exceed their type
     ├── FormatError             (ValueError)       a malformed file; has .path, .offset, .reason, .hint
     ├── LimitError              (ValueError)       a size that exceeds a configured limit
     ├── CheckpointError         (RuntimeError)     unreadable, incomplete or altered weights
@@ -30,6 +34,7 @@ from __future__ import annotations
 from os import PathLike
 
 __all__ = [
+    "AccumulatorOverflowError",
     "BackendError",
     "CheckpointError",
     "ConfigError",
@@ -39,10 +44,13 @@ __all__ = [
     "InputTypeError",
     "LimitError",
     "MissingDependencyError",
+    "NotCalibratedError",
     "NumericsError",
     "ProfileError",
+    "QuantConfigError",
     "ShapeError",
     "SnnkitError",
+    "SpikeDrivenError",
     "StateShapeError",
     "StreamError",
     "UnknownNameError",
@@ -96,6 +104,30 @@ class UnknownNameError(ConfigError, KeyError):
 
 class ProfileError(ConfigError):
     """A hardware profile is malformed, or a number in it has no source."""
+
+
+class QuantConfigError(ConfigError):
+    """A bit-width, scheme or choice of layers that quantisation does not define."""
+
+
+class NotCalibratedError(SnnkitError, RuntimeError):
+    """The step sizes of a quantiser are not positive and finite."""
+
+
+class SpikeDrivenError(SnnkitError, RuntimeError):
+    """Operands that should be spikes are not.
+
+    Attributes:
+        offences: one entry per offending operand, see :func:`snnkit.quant.assert_spike_driven`.
+    """
+
+    def __init__(self, message: str, offences: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.offences = offences
+
+
+class AccumulatorOverflowError(SnnkitError, ArithmeticError):
+    """The largest possible sum of a layer does not fit the integer that is to hold it."""
 
 
 class FormatError(SnnkitError, ValueError):

@@ -38,11 +38,16 @@ BUILTIN = {
     "UntrustedFileError": RuntimeError,
     "MissingDependencyError": ImportError,
     "BackendError": RuntimeError,
+    "QuantConfigError": ValueError,
+    "NotCalibratedError": RuntimeError,
+    "SpikeDrivenError": RuntimeError,
+    "AccumulatorOverflowError": ArithmeticError,
 }
 PARENT = {
     "DTypeError": "InputTypeError",
     "UnknownNameError": "ConfigError",
     "ProfileError": "ConfigError",
+    "QuantConfigError": "ConfigError",
     "UntrustedFileError": "CheckpointError",
 }
 KINDS = [

@@ -46,6 +46,7 @@ class Setup:
     sparsity: float = 0.0
     static_mw: float | None = None
     latency_ms: float | None = None
+    own_widths: bool = True  # weights of a layer that declares their width have that one
 
     @property
     def flow(self) -> DataFlow:
@@ -90,6 +91,10 @@ class Setup:
     def access(self, tensor: str, bits: float, nbytes: float) -> float:
         """Energy of reading or writing ``bits`` of a tensor (a letter of CLASSES) of ``nbytes``."""
         return bits * self.profile.pj_per_bit(nbytes, self.levels.get(tensor))
+
+    def stored_bits(self, declared: int | None) -> int:
+        """Width of the weights of a layer in memory."""
+        return self.weight_bits if declared is None or not self.own_widths else declared
 
     def on_chip(self, nbytes: float) -> bool:
         """A memory of limited size holds the weights."""
@@ -155,6 +160,8 @@ class Setup:
             f"{self.arithmetic} arithmetic, weights {self.weight_bits}, activations {self.act_bits}, "
             f"states {self.state_bits} bits; AC {self.ac:.4g} pJ, MAC {self.mac():.4g} pJ",
         ]
+        if self.own_widths:
+            lines.append("weights of layers that declare weight_bits are stored in that width")
         used = (
             p.price("mul", self.arithmetic, self.act_bits, self.weight_bits),
             p.price("add", self.arithmetic, self.state_bits),
@@ -202,7 +209,7 @@ def make_setup(hardware: Any, options: Mapping[str, Any]) -> Setup:
     """Check and complete the options of :func:`snnkit.energy.price`."""
     profile = load_profile(hardware)
     given = {k: v for k, v in options.items() if v is not None}
-    widths = {}
+    widths, own = {}, "weight_bits" not in given
     for name in ("weight_bits", "act_bits", "state_bits"):
         widths[name] = integer(name, given.pop(name, profile.bits), 1, 64, f"Default: {profile.bits}.")
     numbers = {}
@@ -226,7 +233,7 @@ def make_setup(hardware: Any, options: Mapping[str, Any]) -> Setup:
     known = {m.level for m in profile.memory}
     for tensor, level in merged.get("levels", {}).items():
         require(level in known, f"levels[{tensor!r}]", level, f"a memory of {profile.id!r}: {sorted(known)}")
-    setup = Setup(profile=profile, arithmetic=arithmetic, **widths, **numbers, **merged)  # type: ignore[arg-type]
+    setup = Setup(profile=profile, arithmetic=arithmetic, own_widths=own, **widths, **numbers, **merged)  # type: ignore[arg-type]
     without = sorted(set(setup.reuse) - setup.flow.factors)
     require(
         not without, "reuse", dict(setup.reuse), f"no factor for {without} with dataflow={setup.dataflow!r}"

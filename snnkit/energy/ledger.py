@@ -38,6 +38,8 @@ class OpRecord:
         kind: "weight", "product", "neuron" or "pointwise".
         a, b: alphabets of its operands, union over all calls.
         weights, biases: number of stored weights, and of biases or offsets of a folded norm.
+        weight_bits: width that the layer declares for its weights, as a quantised one does by an attribute of
+            that name; None: it declares none.
         neuron: declared spec, for kind "neuron". delays: memory of its delays.
         calls: number of calls. executions: (sample, step) pairs it ran for; T per sample, or 1 if it
             runs once for all steps.
@@ -52,6 +54,7 @@ class OpRecord:
     b: Alphabet = EMPTY
     weights: int = 0
     biases: int = 0
+    weight_bits: int | None = None
     neuron: NeuronSpec | None = None
     delays: tuple[DelayMemory, ...] = ()
     calls: int = 0

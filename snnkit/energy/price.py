@@ -63,8 +63,9 @@ def price(
             operation reads its weight and reads and writes its accumulator, every input is read once),
             "no_reuse", "weight_stationary", "output_stationary", "time_batched", "compulsory" (lower
             bound) or "compute" (arithmetic only).
-        weight_bits, act_bits, state_bits: widths of weights, real activations, and accumulators with
-            membrane potentials. Default: the profile's.
+        weight_bits, act_bits, state_bits: widths of weights (of layers that declare none by an attribute
+            ``weight_bits``, as quantised ones do; of all layers if given here), real activations, and
+            accumulators with membrane potentials. Default: the profile's.
         arithmetic: "float" or "int" prices. Default: the profile's, unless other widths are given that
             it does not list as floating point.
         padding: "exact" counts taps that exist; "dense" = rate x dense slots, as most published numbers.
@@ -188,7 +189,10 @@ def _charges(record: OpRecord, setup: Setup, steps: float, stored: bool) -> Iter
     if setup.profile.events:
         yield from event_charges(record, setup)
         return
-    yield from arithmetic(record, setup)
+    own = setup
+    if setup.arithmetic == "int":  # a floating-point unit multiplies floats, however they are stored
+        own = replace(setup, weight_bits=setup.stored_bits(record.weight_bits))
+    yield from arithmetic(record, own)
     if setup.memory:
         yield from traffic(record, setup, steps)
     if setup.hops:
@@ -342,7 +346,7 @@ class Origin:
                 '"auto" for an ANN',
                 'Use kind="qann" to choose bits.',
             )
-            return _report(self.trace, replace(setup, kind="ann"))
+            return _report(self.trace, replace(setup, kind="ann", own_widths=False))
         width = max(1, math.ceil(math.log2((steps or self.trace.T) + 1))) if bits == "auto" else bits
         width = integer("counterpart.bits", width, 1, 64, 'Or "auto" for ceil(log2(T + 1)).')
         quantised = replace(setup, kind="qann", act_bits=width, arithmetic="int")

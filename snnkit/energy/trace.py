@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..checks import integer
 from ..errors import ConfigError, InputTypeError, require
 from .counts import Counts
 from .guard import Snapshot, same_random_numbers, unfused
@@ -204,6 +205,8 @@ def trace(
     if strict and uncounted:
         what = ", ".join(sorted({f"{u.op} in {u.layer or 'model'}" for u in uncounted})[:8])
         raise ConfigError(f"trace(strict=True): not counted: {what}. Use strict=False to list them instead.")
+    for record in ledger.records.values():
+        record.weight_bits = _declared_bits(model, record)
     return Trace(
         model=type(model).__name__,
         T=max(found),
@@ -217,6 +220,14 @@ def trace(
         by_sample=ledger.by_sample() if per_sample else None,
         static_input=static,
     )
+
+
+def _declared_bits(model: nn.Module, record: OpRecord) -> int | None:
+    """``weight_bits`` of the layer of a product with weights."""
+    if record.kind != "weight":
+        return None
+    bits = getattr(model.get_submodule(record.path), "weight_bits", None)
+    return None if bits is None else integer(f"{record.path}.weight_bits", bits, 1, 64)
 
 
 # -- inputs --------------------------------------------------------------------------------------------

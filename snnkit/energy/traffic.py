@@ -56,7 +56,7 @@ def _weights(record: OpRecord, setup: Setup, work: Work, steps: float) -> Iterat
     """The stored operand: weights, or the activations that the other operand is multiplied with."""
     how, share = setup.flow.weights, setup.share("w" if record.kind == "weight" else "a")
     if record.kind == "weight":
-        term, number, bits = "mem_w", float(record.weights), float(setup.weight_bits)
+        term, number, bits = "mem_w", float(record.weights), float(setup.stored_bits(record.weight_bits))
     else:
         other = record.b if work.source == "a" else record.a
         number = _size(record, "numel_b" if work.source == "a" else "numel_a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,14 @@ def save_model(net: Backbone, path: str | os.PathLike[str], info: Mapping[str, A
         ) from error
 
 
-def load_model(path: str | os.PathLike[str], **overrides: Any) -> Backbone:
+def load_model(
+    path: str | os.PathLike[str], *, prepare: Callable[[Backbone], Any] | None = None, **overrides: Any
+) -> Backbone:
     """Rebuild a model written by :func:`save_model`, in evaluation mode, every tensor verified.
 
     Args:
         path: a ``.safetensors`` file.
+        prepare: what was done, in place, to the network before its weights were trained, as quantisation.
         overrides: settings that replace saved ones and do not change weights, as ``readout`` or ``T``.
 
     Raises:
@@ -77,7 +80,10 @@ def load_model(path: str | os.PathLike[str], **overrides: Any) -> Backbone:
     config = described["model"]
     try:
         with torch.device("meta"):  # shapes first: a file may claim any width
-            shapes = {name: t.shape for name, t in create_model(**config).state_dict().items()}
+            like = create_model(**config)
+            if prepare is not None:
+                prepare(like)
+            shapes = {name: t.shape for name, t in like.state_dict().items()}
         wrong = sorted(
             k for k in shapes.keys() | tensors.keys() if k not in tensors or tensors[k].shape != shapes.get(k)
         )
@@ -88,6 +94,8 @@ def load_model(path: str | os.PathLike[str], **overrides: Any) -> Backbone:
             f"{quote(str(path))}: the weights do not fit their configuration: {error}. Save the model again."
         ) from error
     net = create_model(**(config | overrides))
+    if prepare is not None:
+        prepare(net)
     try:
         net.load_state_dict(tensors)
     except RuntimeError as error:

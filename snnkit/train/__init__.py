@@ -16,6 +16,7 @@ from .delay_recipes import DELAY_RECIPES, DelayRecipe, pool_units
 from .delays import DelayCallback, DelayOptimizers, warn_of_rounding
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
 from .optim import adamw_cosine, parameter_groups
+from .quantization import QuantizationSchedule
 from .run import list_recipes, recipe_path, train
 
 del _lightning
@@ -36,6 +37,7 @@ __all__ = [
     "FrameAugment",
     "InMemory",
     "OnDemand",
+    "QuantizationSchedule",
     "adamw_cosine",
     "evaluate",
     "list_recipes",

@@ -17,7 +17,9 @@ from ..data.transforms import NDA, FrameAugment
 from ..errors import ConfigError, NumericsError, quote
 from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
+from ..quant import quantize
 from ..registry import closest
+from .evaluate import open_model
 from .optim import adamw_cosine
 from .rates import spike_outputs
 
@@ -41,6 +43,8 @@ class Classifier(L.LightningModule):
             in place of the last weights; 0: none.
         augment: applied to training batches: arguments of :class:`FrameAugment`, or those of :class:`NDA`
             with ``name: nda``.
+        quant: arguments of :func:`snnkit.quant.quantize`: the network is trained with quantised weights.
+        start_from: run folder or ``model.safetensors`` of the same network, from whose weights to start.
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
 
     Raises:
@@ -65,6 +69,8 @@ class Classifier(L.LightningModule):
         warmup_epochs: float = 2.0,
         ema: float = 0.0,
         augment: dict[str, Any] | None = None,
+        quant: dict[str, Any] | None = None,
+        start_from: str | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -77,6 +83,12 @@ class Classifier(L.LightningModule):
         data = {"num_classes": num_classes, "in_channels": in_channels, "img_size": img_size}
         self.net = create_model(name, neuron=neuron, **data, **(settings or {}), readout="per_step")
         self.net.config = {k: v for k, v in (self.net.config or {}).items() if k != "readout"}
+        if start_from is not None:
+            self.net.load_state_dict(open_model(start_from)[0].state_dict())
+        self.quant = quant
+        if quant is not None:
+            _known("quant", quant, list(inspect.signature(quantize).parameters)[1:-1])
+            quantize(self.net, **quant, inplace=True)
         self.loss, self.loss_settings = LOSSES.get(loss), loss_settings or {}
         self.lr, self.weight_decay, self.warmup_epochs, self.seed = lr, weight_decay, warmup_epochs, seed
         self.rate_target, self.rate_weight = rate_target, rate_weight

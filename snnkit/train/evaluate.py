@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from ..data import DATASETS, all_items, as_configured, time_first
 from ..errors import CheckpointError, ConfigError, require
 from ..models import Backbone, load_model, read_metadata
+from ..quant import quantize
 
 __all__ = ["Evaluation", "evaluate", "open_model", "predict", "wilson_interval"]
 
@@ -77,7 +79,10 @@ def open_model(checkpoint: str | Path) -> tuple[Backbone, dict[str, Any]]:
                 "(snnkit train ... --resume), or give the file itself."
             )
         path = path / "model.safetensors"
-    return load_model(path), read_metadata(path)["info"].get("data", {})
+    info = read_metadata(path)["info"]
+    settings = info.get("quant")
+    prepare = None if settings is None else partial(quantize, inplace=True, **settings)
+    return load_model(path, prepare=prepare), info.get("data", {})
 
 
 def open_data(described: dict[str, Any], data: str | None, split: str = "test") -> Any:

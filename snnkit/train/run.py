@@ -36,6 +36,7 @@ from .callbacks import EpochCSV, EpochLines, EpochSeed, FiringRates
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
 from .datamodule import EventData
+from .quantization import QuantizationSchedule
 
 __all__ = ["list_recipes", "recipe_path", "train"]
 
@@ -97,6 +98,8 @@ def train(
     if tensorboard:
         loggers.append(_tensorboard(out))
     callbacks: list[Callback] = [FiringRates(), EpochSeed(seed), _checkpoints(out)]
+    if cli.model.quant is not None:
+        callbacks.append(QuantizationSchedule())
     if cli.model.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(cli.model.ema)))
     if not sys.stdout.isatty():
@@ -121,7 +124,8 @@ def train(
         trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
     if trainer.is_global_zero:
         data = {name: getattr(cli.datamodule, name) for name in ("dataset", "root", "settings", "transforms")}
-        save_model(cli.model.net, out / "model.safetensors", {"data": data, "seed": seed})
+        info = {"data": data, "seed": seed, "quant": cli.model.quant}
+        save_model(cli.model.net, out / "model.safetensors", info)
     return cli.model, cli.datamodule
 
 

@@ -1,0 +1,66 @@
+"""What data and weights say about a quantised network before it is trained: steps and running statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..checks import integer
+from ..errors import QuantConfigError
+from .fold import NORMS
+from .quantize import original_weight, quantized_layers
+
+__all__ = ["calibrate"]
+
+
+@torch.no_grad()
+def calibrate(model: nn.Module, loader: Iterable[Any] | None = None, batches: int = 16) -> nn.Module:
+    """Fit the steps of LSQ to the weights, then the running statistics of batch norms to data; in place.
+
+    Steps become those of the least squared error, which is better than their start where no training follows.
+    With data, means and variances of every norm are measured again behind the quantised weights.
+
+    Args:
+        model: a quantised network. loader: inputs of the network, or tuples that begin with them; None: steps
+            only. batches: how many of them to use.
+
+    Returns:
+        ``model``, in the mode in which it came.
+
+    Raises:
+        QuantConfigError: the network is not quantised, or the loader is empty.
+    """
+    integer("calibrate.batches", batches)
+    layers = list(quantized_layers(model))
+    if not layers:
+        raise QuantConfigError("calibrate: got a network without quantisers. Call quantize first.")
+    for _, layer, quantizer in layers:
+        fit = getattr(quantizer, "fit", None)
+        if fit is not None:
+            fit(original_weight(layer))
+    if loader is None:
+        return model
+    norms = [m for m in model.modules() if isinstance(m, NORMS) and m.running_mean is not None]
+    modes, momenta = {m: m.training for m in model.modules()}, {m: m.momentum for m in norms}
+    model.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches
+        norm.train()
+    seen = 0
+    try:
+        for batch in islice(loader, batches):
+            model(batch if isinstance(batch, Tensor) else batch[0])
+            seen += 1
+    finally:
+        for norm, momentum in momenta.items():
+            norm.momentum = momentum
+        for module, mode in modes.items():
+            module.training = mode
+    if not seen:
+        raise QuantConfigError("calibrate: the loader gave no batch, expected at least one.")
+    return model

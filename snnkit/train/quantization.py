@@ -1,0 +1,65 @@
+"""The schedule of training with quantised weights: positive steps, still norms, few oscillations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+from torch import nn
+
+from ..checks import number
+from ..quant import CGA, OscillationTracker, project_steps
+
+__all__ = ["QuantizationSchedule"]
+
+
+class QuantizationSchedule(L.Callback):
+    """Keeps learned steps positive, and follows the schedule of quantised training.
+
+    After every optimiser step learned steps are projected and codes are compared with those before; the
+    share of weights that oscillate is logged as ``oscillation`` each epoch. At the end batch norms keep their
+    running statistics, so that weights settle in front of the norms with which they will run; and, if asked
+    for, weights that are far from the boundary of two codes are held.
+
+    Args:
+        still_norms: share of the epochs, at the end, in which norms are in evaluation mode.
+        annealing: share of the epochs, at the end, of confidence-guided annealing; 0: none.
+        range: of :class:`snnkit.quant.CGA`.
+    """
+
+    def __init__(self, still_norms: float = 0.1, annealing: float = 0.0, range: float = 0.005) -> None:
+        self.still_norms = number("QuantizationSchedule.still_norms", still_norms, at_least=0, at_most=1)
+        self.annealing = number("QuantizationSchedule.annealing", annealing, at_least=0, at_most=1)
+        self.range = range
+        self.tracker: OscillationTracker | None = None
+        self.cga: CGA | None = None
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.tracker = self.tracker or OscillationTracker(pl_module)
+        epochs = trainer.max_epochs or 1
+        left = 1 - trainer.current_epoch / epochs
+        if left <= self.still_norms:
+            for module in pl_module.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        if self.cga is None and self.annealing and left <= self.annealing:
+            self.cga = CGA(pl_module, self.range)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        project_steps(pl_module)
+        if self.cga is not None:
+            self.cga.restore()
+        if self.tracker is not None:
+            self.tracker.update()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.tracker is not None:
+            shares = self.tracker.shares()
+            pl_module.log("oscillation", sum(shares.values()) / max(len(shares), 1))
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.cga is not None:
+            self.cga.close()
+            self.cga = None

@@ -1,0 +1,55 @@
+"""A short quantised training, its file, and the command that compresses a float model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from snnkit import quant
+from snnkit.cli import main
+from snnkit.errors import ConfigError
+from snnkit.train import evaluate, open_model, read_metrics, train
+
+SMALL = [
+    "--model.settings={width: 16, depth: 1, heads: 2, ratio: 2, pools: [0, 1, 1, 1]}",
+    "--trainer.max_epochs=2",
+    "--trainer.limit_train_batches=3",
+    "--data.settings={size: 16, T: 2}",
+]
+
+
+@pytest.fixture(scope="module")
+def float_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "float"
+    train("digits", out, SMALL)
+    return out
+
+
+def test_train_from_a_float_model(float_run: Path, tmp_path: Path) -> None:
+    model, _ = train(
+        "digits_qat", tmp_path / "q", [*SMALL, f"--model.start_from={float_run}", "--model.lr=1e-4"]
+    )
+    assert "oscillation" in read_metrics(tmp_path / "q" / "metrics.csv")[0]
+    net, _ = open_model(tmp_path / "q")
+    assert [q.bits for _, _, q in quant.quantized_layers(net)][:2] == [8, 4]
+    for a, b in zip(net.state_dict().values(), model.net.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    assert evaluate(tmp_path / "q").total == 360
+
+
+def test_unknown_settings(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="weight_bits"):
+        train("digits_qat", tmp_path / "q", [*SMALL, "--model.quant={weight_bit: 4}"])
+
+
+def test_command(float_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "small.safetensors"
+    args = ["quantize", "--checkpoint", str(float_run), "--bits", "3", "--samples", "4"]
+    assert main([*args, "--integer", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("float", "quantised", "integer", "spike-driven", "uJ", "kB"))
+    logits = quant.load_integer(out)(torch.zeros(2, 3, 2, 16, 16))
+    assert logits.shape == (3, 10)
+    assert main(["quantize", "--checkpoint", str(float_run), "--bits", "11"]) == 2
