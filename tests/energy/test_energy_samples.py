@@ -135,7 +135,7 @@ KINDS: dict[str, tuple[Make, Shape, bool]] = {
 }
 
 
-@pytest.mark.parametrize("T", SIZES)
+@pytest.mark.parametrize("T", [1, 2, 4, 8, *(pytest.param(T, marks=pytest.mark.slow) for T in (3, 5, 6, 7))])
 @pytest.mark.parametrize("kind", KINDS)
 def test_steps_and_samples_of_every_kind(kind, T):
     make, shape, given = KINDS[kind]
