@@ -14,6 +14,7 @@ from .errors import ConfigError
 __all__ = ["add_data_commands"]
 
 _SHOWN = 20  # findings that are printed
+_WINDOWS = 3  # of a recording that are drawn as clouds
 _SENSORS = ((34, 34), (128, 128), (240, 180), (304, 240), (346, 260), (640, 480), (1280, 720))
 
 
@@ -32,6 +33,15 @@ def add_data_commands(commands: Any) -> None:
     )
     show.add_argument("--out", metavar="FOLDER", default=".", help="for the pictures (default: here)")
     show.add_argument("--frames", type=int, default=40, help="of the animation (default: 40)")
+    show.add_argument(
+        "--cloud",
+        action="store_true",
+        help="show what point networks see: windows, centres and groups in 3-D",
+    )
+    show.add_argument("--points", type=int, default=1024, help="of a cloud (default: %(default)s)")
+    show.add_argument("--window-us", type=int, help="length of a window (default: the whole recording)")
+    show.add_argument("--groups", type=int, default=64, help="centres of a cloud (default: %(default)s)")
+    show.add_argument("--k", type=int, default=24, help="neighbours of a centre (default: %(default)s)")
     _sensor(show, "which is guessed otherwise")
 
     check = parts.add_parser(
@@ -99,9 +109,33 @@ def _show(args: argparse.Namespace) -> None:
         table.add_row("dropped", str(events.info["dropped"]))
     Console().print(table)
     out = Path(args.out)
+    if args.cloud:
+        _show_cloud(args, events, out / f"{name}_cloud")
+        return
     print(f"wrote {plot.save(plot.overview(events, title=name), out / f'{name}.png', dpi=120)}")
     if events.sensor_size[1] > 1:
         print(f"wrote {plot.animate(events, out / f'{name}.gif', T=args.frames)}")
+
+
+def _show_cloud(args: argparse.Namespace, events: Any, path: Path) -> None:
+    """Windows of a recording side by side (PNG), and turning (GIF)."""
+    import torch
+
+    from . import plot
+    from .data.transforms import EventCloud, windows
+
+    integer("--window-us", args.window_us or 1)
+    parts = windows(events, args.window_us or max(events.t_span[1] - events.t_span[0], 1))
+    if not parts:
+        raise ConfigError("data show --cloud: the recording has no events.")
+    shown = parts[:: max(1, -(-len(parts) // _WINDOWS))]
+    generator = torch.Generator().manual_seed(0)
+    clouds = torch.stack([EventCloud(args.points)(part, generator) for part in shown])
+    print(f"windows: {len(parts)} with events, shown {len(shown)}, of {[len(part) for part in shown]} events")
+    settings = {"groups": args.groups, "k": args.k}
+    picture = plot.point_groups(clouds, **settings)
+    print(f"wrote {plot.save(picture, path.with_suffix('.png'), dpi=120)}")
+    print(f"wrote {plot.turn(clouds, path.with_suffix('.gif'), frames=args.frames, **settings)}")
 
 
 def _check(args: argparse.Namespace) -> int:

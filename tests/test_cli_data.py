@@ -43,6 +43,23 @@ def test_show(tmp_path: Path, recording: Events, capsys: pytest.CaptureFixture[s
         assert gif.size == (34 * 7, 34 * 7)
 
 
+def test_show_cloud(tmp_path: Path, recording: Events, capsys: pytest.CaptureFixture[str]) -> None:
+    write_evt2(tmp_path / "a.raw", recording)
+    cloud = ["data", "show", str(tmp_path / "a.raw"), "--out", str(tmp_path / "out"), "--cloud"]
+    small = ["--frames", "3", "--points", "64", "--groups", "8", "--k", "4"]
+    assert main([*cloud, *small, "--window-us", "100000"]) == 0
+    told = capsys.readouterr().out
+    assert "windows: 4 with events, shown 2, of [" in told
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_cloud.gif", "a_cloud.png"]
+    with Image.open(tmp_path / "out" / "a_cloud.gif") as gif:
+        assert gif.n_frames == 3
+        first = np.asarray(gif.convert("RGB"))
+        gif.seek(1)
+        assert (np.asarray(gif.convert("RGB")) != first).any()
+    assert main([*cloud, "--points", "64", "--groups", "65"]) == 2
+    assert main([*cloud, "--window-us", "-1"]) == 2
+
+
 def test_show_takes_the_sensor_of_a_format_without_one(tmp_path: Path, recording: Events) -> None:
     write_nmnist(tmp_path / "a.bin", recording)
     arguments = ["data", "show", str(tmp_path / "a.bin"), "--out", str(tmp_path)]

@@ -56,6 +56,7 @@ from .readers import (
 )
 from .registry import DATASETS
 from .saccades import Saccades
+from .scanobjectnn import ScanObjectNN
 from .shapes import ShapesDataset
 from .simulator import Camera
 from .split import holdout
@@ -97,6 +98,7 @@ __all__ = [
     "NCaltech101",
     "Policies",
     "Saccades",
+    "ScanObjectNN",
     "ShapesDataset",
     "Sound",
     "SpikeFile",

@@ -76,7 +76,9 @@ class ModelNet(Dataset[tuple[Tensor, int]]):
             integer("ModelNet.seed", seed, 0, 2**63 - 1),
         )
         self.normals, self.root = flag("ModelNet.normals", normals), Path(root)
-        self.names = tuple(subfolders(root))
+        wanted = f"<class>/{split}/<name>.off, or modelnet{classes}_{split}.txt beside <class>/<name>.txt"
+        hint = f"Expected {wanted}, as on modelnet.cs.princeton.edu; they are not downloaded."
+        self.names = tuple(subfolders(root, hint))
         self.text = (self.root / f"modelnet{classes}_{split}.txt").is_file()
         if self.text:
             lines = (self.root / f"modelnet{classes}_{split}.txt").read_text().split()
@@ -89,8 +91,7 @@ class ModelNet(Dataset[tuple[Tensor, int]]):
             self._files = [file for files in found for file in files]
             labels = [label for label, files in enumerate(found) for _ in files]
         if not self._files:
-            wanted = f"<class>/{split}/<name>.off, or modelnet{classes}_{split}.txt"
-            raise FormatError(root, f"holds no shapes, expected {wanted}.", hint="Check the path.")
+            raise FormatError(root, "holds no shapes.", hint=hint)
         self.labels, self.num_classes = torch.tensor(labels), len(self.names)
         self.in_channels, self.img_size = 6 if normals else 3, points
 

@@ -15,6 +15,7 @@ from .delays import delay_histogram, delay_kernels
 from .energy import energy_breakdown, energy_comparison, energy_over_rate, energy_over_time
 from .events import frames
 from .grid import heat_map
+from .points import point_groups, turn
 from .potential import membrane, membrane_trace
 from .rates import firing_rates
 from .recording import animate, overview
@@ -38,7 +39,9 @@ __all__ = [
     "membrane",
     "membrane_trace",
     "overview",
+    "point_groups",
     "raster",
     "save",
     "training_curves",
+    "turn",
 ]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..checks import choice, number
 from ..data import Batch
-from ..data.transforms import NDA, FrameAugment
+from ..data.transforms import NDA, CloudAugment, FrameAugment
 from ..errors import ConfigError, NumericsError, quote
 from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
@@ -25,7 +25,7 @@ from .rates import spike_outputs
 
 __all__ = ["Classifier"]
 
-_AUGMENTS: dict[str, Any] = {"affine": FrameAugment, "nda": NDA}
+_AUGMENTS: dict[str, Any] = {"affine": FrameAugment, "cloud": CloudAugment, "nda": NDA}
 
 
 class Classifier(L.LightningModule):
@@ -42,7 +42,7 @@ class Classifier(L.LightningModule):
         ema: decay per step of an exponential moving average of the weights, which is validated and saved
             in place of the last weights; 0: none.
         augment: applied to training batches: arguments of :class:`FrameAugment`, or those of :class:`NDA`
-            with ``name: nda``.
+            with ``name: nda``, of :class:`CloudAugment` with ``name: cloud``.
         quant: arguments of :func:`snnkit.quant.quantize`: the network is trained with quantised weights.
         start_from: run folder or ``model.safetensors`` of the same network, from whose weights to start.
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.

@@ -5,8 +5,6 @@
 
 Times are converted to float64 first: in half precision, 1e6 times a second is infinite.
 
-HDF5 can name other files to be read in its place. Links, external storage and virtual data sets are refused.
-
 Source: Cramer, Stradmann, Schemmel, Zenke 2022, "The Heidelberg spiking data sets for the systematic
 evaluation of spiking neural networks", IEEE TNNLS 33(7).
 """
@@ -23,18 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...checks import integer
-from ...errors import FormatError, MissingDependencyError, SnnkitError, quote
+from ...errors import FormatError, SnnkitError, quote
 from ..checks import as_sensor
 from ..events import Events
 from ..limits import LIMITS
 from ..policy import Policies, sift
 from .formats import FORMATS, Format
-from .hdf5_heap import check_heaps, declared_length
-from .source import Source
+from .hdf5 import HDF5_MAGIC, open_hdf5, own_dataset
+from .hdf5_heap import declared_length
 
 __all__ = ["SpikeFile", "read_shd"]
 
-_MAGIC = b"\x89HDF\r\n\x1a\n"
 _TIMES, _UNITS, _LABELS = "spikes/times", "spikes/units", "labels"
 
 
@@ -165,25 +162,13 @@ class SpikeFile:
     def _open(self) -> Any:
         """The file, opened by this process."""
         if self._file is None or self._process != os.getpid():
-            h5py = _h5py()
-            with Source(self.path, "SpikeFile", **self._policies) as source:
-                if source.read(0, min(source.size, len(_MAGIC))) != _MAGIC:
-                    source.fail("expected an HDF5 file, which begins with \\x89HDF.", 0)
-                check_heaps(source)
-            self._file, self._process = h5py.File(self.path, "r", locking=False), os.getpid()
+            self._file = open_hdf5(self.path, "SpikeFile", **self._policies)
+            self._process = os.getpid()
         return self._file
 
     def _set(self, name: str) -> Any:
         """A data set that lies in this file, found without following a link."""
-        h5py, node = _h5py(), self._open()
-        for part in name.split("/"):
-            link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
-            if not isinstance(link, h5py.HardLink):
-                found = "nothing" if link is None else f"a {type(link).__name__}"
-                self._fail(f"expected the data set {name!r}, found {found} at {part!r}.")
-            node = node[part]
-        if not isinstance(node, h5py.Dataset) or node.is_virtual or node.external:
-            self._fail(f"{name!r} is no data set of its own: virtual and external ones are refused.")
+        node = own_dataset(self._open(), name, self._fail)
         if node.ndim != 1:
             self._fail(f"{name!r} has shape {node.shape}, expected [N].")
         LIMITS.check("members", node.shape[0], f"SpikeFile({quote(str(self.path))}): recordings")
@@ -218,12 +203,4 @@ class SpikeFile:
         raise FormatError(self.path, reason, hint=hint) from cause
 
 
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingDependencyError("h5py", extra="hdf5", purpose="reading SHD and SSC") from error
-    return h5py
-
-
-FORMATS.register("hdf5")(Format("SHD/SSC HDF5", read_shd, lambda head: head.startswith(_MAGIC)))
+FORMATS.register("hdf5")(Format("SHD/SSC HDF5", read_shd, lambda head: head.startswith(HDF5_MAGIC)))

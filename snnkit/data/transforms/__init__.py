@@ -1,10 +1,11 @@
-"""Transforms of recordings, what recordings become, and augmentation of frames.
+"""Transforms of recordings, what recordings become, and augmentation of frames and clouds.
 
 =====================  =========================================================================
 events -> events       every name in ``TRANSFORMS``; put in a row by ``Compose``
 two -> one             ``EventMix``
 events -> tensor       ``Framing`` (of :mod:`snnkit.data`), ``VoxelGrid``, ``TimeSurface``, ``EventCloud``
 frames -> frames       ``NDA``, ``FrameAugment``: a batch ``[T, B, P, H, W]``
+clouds -> clouds       ``CloudAugment``: a batch ``[B, N, D]``
 =====================  =========================================================================
 
 To add a transform of events, derive a frozen dataclass from :class:`EventTransform`, decorate it with
@@ -13,6 +14,7 @@ To add a transform of events, derive a frozen dataclass from :class:`EventTransf
 
 from .base import TRANSFORMS, Compose, EventTransform
 from .cloud import EventCloud, windows
+from .cloud_augment import CloudAugment
 from .crop import Crop
 from .denoise import Denoise
 from .downsample import Downsample
@@ -30,6 +32,7 @@ from .voxel import VoxelGrid
 __all__ = [
     "NDA",
     "TRANSFORMS",
+    "CloudAugment",
     "Compose",
     "Crop",
     "CropTime",
