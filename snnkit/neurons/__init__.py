@@ -11,8 +11,9 @@ from .count_spike import CountSpike
 from .counts import CountCode, collapse_counts, expand_counts, fire_counts, frame_weights, round_counts
 from .delay import DelayKind, DelayLinear, DelayState
 from .delay_conv import DelayConv2d
+from .delay_line import AxonalDelay, AxonalDelayState
 from .delay_training import SigmaSchedule, delay_layers, delay_param_groups, project_delays
-from .delayed import Delayed, DelayStorage, fractional_delays
+from .delayed import Delayed, fractional_delays
 from .delta import DeltaActivation, DeltaState, accumulate_deltas
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .glif import GLIF, GLIFState
@@ -47,6 +48,8 @@ __all__ = [
     "PSN",
     "AdaptiveLIF",
     "AdaptiveState",
+    "AxonalDelay",
+    "AxonalDelayState",
     "CLIFState",
     "CountCode",
     "CountSpike",
@@ -54,7 +57,6 @@ __all__ = [
     "DelayKind",
     "DelayLinear",
     "DelayState",
-    "DelayStorage",
     "Delayed",
     "DeltaActivation",
     "DeltaState",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnkit.neurons import DelayConv2d, Delayed, DelayLinear
+from snnkit.neurons import AxonalDelay, Delayed, DelayLinear
 
 LINEAR = {
     "axonal": {"kind": "axonal"},
@@ -15,7 +15,7 @@ LINEAR = {
     "synaptic": {"kind": "synaptic"},
     "synaptic_2": {"kind": "synaptic", "synapses": 2, "bias": True},
 }
-LAYERS = (*LINEAR, "conv")
+LAYERS = (*LINEAR, "line")
 INTERPS = ("ste", "gauss", "triangle", "fixed")
 every_layer = pytest.mark.parametrize("name", LAYERS)
 every_interp = pytest.mark.parametrize("interp", INTERPS)
@@ -24,31 +24,25 @@ every_interp = pytest.mark.parametrize("interp", INTERPS)
 def build(name: str, interp: str = "ste", max_delay: int = 6, **settings: object) -> Delayed:
     """Four inputs, five outputs; the same delays whenever the seed is the same."""
     torch.manual_seed(1)
-    if name == "conv":
-        return DelayConv2d(4, 5, 3, max_delay, interp=interp, padding=1, **settings)
+    if name == "line":
+        return AxonalDelay(4, max_delay, interp=interp, **settings)
     return DelayLinear(4, 5, max_delay, interp=interp, **{**LINEAR[name], **settings})
 
 
 def spikes(name: str, steps: int = 12, batch: int = 3, density: float = 0.3) -> Tensor:
-    shape = (4, 3, 3) if name == "conv" else (4,)
+    shape = (4, 3, 3) if name == "line" else (4,)
     return (torch.rand(steps, batch, *shape, generator=torch.Generator().manual_seed(5)) < density).float()
 
 
 def shift_loop(layer: Delayed, x: Tensor) -> Tensor:
     """Every connection by itself, from the definition: x of ``round(d)`` steps ago, times its weight."""
     x = x.double()
-    if isinstance(layer, DelayConv2d):
+    if isinstance(layer, AxonalDelay):
         lags = layer.delay.detach().round().long().tolist()
-        moved = torch.stack(
-            [
-                torch.cat([torch.zeros_like(x[:d, :, c]), x[: len(x) - d, :, c]])[: len(x)]
-                for c, d in enumerate(lags)
-            ],
-            2,
-        )
-        return torch.stack(
-            [torch.nn.functional.conv2d(f, layer.conv.weight.double(), padding=1) for f in moved]
-        )
+        moved = [
+            torch.cat([torch.zeros_like(x[:d, :, c]), x[: len(x) - d, :, c]]) for c, d in enumerate(lags)
+        ]
+        return torch.stack(moved, 2)
     weight = layer.weight.detach().double()
     rounded = {n: d.detach().round().long() for n, (d, _) in layer.delays().items()}
     out = torch.zeros(len(x), x.shape[1], layer.out_features, dtype=torch.float64)
