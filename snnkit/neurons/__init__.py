@@ -12,6 +12,7 @@ from .counts import CountCode, collapse_counts, expand_counts, fire_counts, fram
 from .delay import DelayKind, DelayLinear, DelayState
 from .delay_conv import DelayConv2d
 from .delay_line import AxonalDelay, AxonalDelayState
+from .delay_recurrent import DelayRecurrentLIF, DelayRecurrentState
 from .delay_training import SigmaSchedule, delay_layers, delay_param_groups, project_delays
 from .delayed import Delayed, fractional_delays
 from .delta import DeltaActivation, DeltaState, accumulate_deltas
@@ -56,6 +57,8 @@ __all__ = [
     "DelayConv2d",
     "DelayKind",
     "DelayLinear",
+    "DelayRecurrentLIF",
+    "DelayRecurrentState",
     "DelayState",
     "Delayed",
     "DeltaActivation",

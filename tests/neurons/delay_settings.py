@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnkit.neurons import AxonalDelay, Delayed, DelayLinear
+from snnkit.neurons import AxonalDelay, Delayed, DelayLinear, DelayRecurrentLIF
 
 LINEAR = {
     "axonal": {"kind": "axonal"},
@@ -15,7 +15,7 @@ LINEAR = {
     "synaptic": {"kind": "synaptic"},
     "synaptic_2": {"kind": "synaptic", "synapses": 2, "bias": True},
 }
-LAYERS = (*LINEAR, "line")
+LAYERS = (*LINEAR, "line", "recurrent")
 INTERPS = ("ste", "gauss", "triangle", "fixed")
 every_layer = pytest.mark.parametrize("name", LAYERS)
 every_interp = pytest.mark.parametrize("interp", INTERPS)
@@ -26,6 +26,8 @@ def build(name: str, interp: str = "ste", max_delay: int = 6, **settings: object
     torch.manual_seed(1)
     if name == "line":
         return AxonalDelay(4, max_delay, interp=interp, **settings)
+    if name == "recurrent":
+        return DelayRecurrentLIF(4, max_delay, interp=interp, tau=2.0, threshold=0.4, bias=True, **settings)
     return DelayLinear(4, 5, max_delay, interp=interp, **{**LINEAR[name], **settings})
 
 
@@ -44,6 +46,8 @@ def shift_loop(layer: Delayed, x: Tensor) -> Tensor:
         ]
         return torch.stack(moved, 2)
     weight = layer.weight.detach().double()
+    if isinstance(layer, DelayRecurrentLIF):
+        return recurrent_loop(layer, x, weight)
     rounded = {n: d.detach().round().long() for n, (d, _) in layer.delays().items()}
     out = torch.zeros(len(x), x.shape[1], layer.out_features, dtype=torch.float64)
     for t in range(len(x)):
@@ -60,3 +64,19 @@ def shift_loop(layer: Delayed, x: Tensor) -> Tensor:
                     if t - int(d) >= 0:
                         out[t, :, o] += w * x[t - int(d), :, i]
     return out if layer.bias is None else out + layer.bias.double()
+
+
+def recurrent_loop(layer: DelayRecurrentLIF, x: Tensor, weight: Tensor) -> Tensor:
+    """tau 2, hard reset, threshold 0.4: every spike is sent to all neurons 1 + d steps later."""
+    steps, batch, channels = x.shape
+    arriving = torch.zeros(steps + 99, batch, channels, dtype=torch.float64)
+    v, out = torch.zeros(batch, channels, dtype=torch.float64), []
+    for t in range(steps):
+        h = v / 2 + (x[t] + arriving[t] + layer.bias.detach().double()) / 2
+        s = (h >= 0.4).double()
+        v = h * (1 - s)
+        for j in range(channels):
+            later = t + 1 + int(layer.delay[j].detach().round())
+            arriving[later] += s[:, j : j + 1] * weight[:, j]
+        out.append(s)
+    return torch.stack(out)

@@ -222,6 +222,7 @@ def test_copies_and_files(name: str) -> None:
 
 
 @every_layer
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo's own
 @pytest.mark.parametrize("interp", ["ste", "gauss"])
 def test_compiled(name: str, interp: str) -> None:
     torch.compiler.reset()
