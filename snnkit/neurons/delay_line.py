@@ -21,7 +21,7 @@ class AxonalDelayState(NamedTuple):
     inputs: Tensor
 
 
-class Line(NamedTuple):
+class WholeLine(NamedTuple):
     """The layer as the energy estimator reads it: events are held back, no weight."""
 
     weight: None
@@ -94,9 +94,9 @@ class AxonalDelay(Delayed):
         delayed = self._delay_channels(seen, "delay", self.max_delay)
         return delayed.to(x.dtype), AxonalDelayState(seen[x.shape[0] :].transpose(0, 1))
 
-    def energy_delays(self) -> Line:
+    def energy_delays(self) -> WholeLine:
         """Whole delays, from which :mod:`snnkit.energy` counts memory."""
-        return Line(None, (self.lags(),), self.max_delay)
+        return WholeLine(None, (self.lags(),), self.max_delay)
 
     def extra_repr(self) -> str:
         """Every setting."""

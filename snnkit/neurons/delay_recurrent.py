@@ -130,7 +130,7 @@ class DelayRecurrentLIF(Delayed):
         return out, DelayRecurrentState(rest.v, torch.stack(line[-self.max_delay - 1 :], 1))
 
     def energy_ops(self) -> NeuronOps:
-        """Those of the LIF, and the sum of both inputs; products with ``weight`` are counted as they occur."""
+        """Those of the LIF, the sum of both inputs; products with ``weight`` are seen by the trace."""
         ops = self.neuron.energy_ops()
         return replace(ops, add=ops.add + 1)
 
