@@ -2,8 +2,8 @@
 
 ROOT holds shd_train.h5 and shd_test.h5, or ssc_train.h5, ssc_valid.h5 and ssc_test.h5. As published: counts
 in frames of 10 ms, sums of 5 neighbouring units, padded in the batch with silence. ``test-selected`` takes
-the best epoch on the test set; ``val-split`` the best on the validation file, or on a fifth of the training set,
-and measures the test set once. Epochs are chosen by rounded delays. There is no loader of GSC here.
+the best epoch on the test set; ``val-split`` the best on the validation file, or on a fifth of the training
+set, and measures the test set once. Epochs are chosen by rounded delays. There is no loader of GSC here.
 
 python -m benchmarks.delay_heidelberg ROOT --recipe shd --protocol val-split [--interp ste]
 """

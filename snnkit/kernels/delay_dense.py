@@ -158,7 +158,7 @@ def _correlate(x: Tensor, g: Tensor, taps: int) -> Tensor:
     """Gradient ``[C, D + 1]`` of the kernel of :func:`delay_channels`."""
     rows = [t.flatten(3) if t.ndim > 3 else t.unsqueeze(3) for t in (x, g)]
     if taps > _CONV_UP_TO and 0 not in g.shape:
-        return _correlate_fft(*rows, taps)
+        return _correlate_fft(rows[0], rows[1], taps)
     wide, narrow = (t.permute(1, 3, 2, 0).flatten(0, 1) for t in rows)
     if 0 in narrow.shape:
         return x.new_zeros(x.shape[2], taps)
