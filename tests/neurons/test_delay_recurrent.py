@@ -33,6 +33,7 @@ def test_without_delay_it_is_a_recurrent_lif() -> None:
     for got, wanted in zip(*results, strict=True):
         assert relative_error(got, wanted) < 1e-5
     assert results[0][0].sum() > 10
+    assert same_bits(layer.eval()(x), plain(x))
 
 
 def test_profile_is_the_published_triangle() -> None:
