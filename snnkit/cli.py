@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .cli_ablate import add_ablate_command
 from .cli_data import add_data_commands
 from .errors import ConfigError, SnnkitError, UnknownNameError
 from .registry import closest
@@ -136,6 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--hardware", default="45nm-int8", help="profile name or TOML file (default: 45nm-int8)"
     )
 
+    add_ablate_command(commands)
     add_data_commands(commands)
 
     listing = commands.add_parser("list", help="names of everything registered")

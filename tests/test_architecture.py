@@ -23,7 +23,7 @@ LEVELS = {name: 0 for name in BASE}
 LEVELS |= {"kernels": 1, "readout": 1, "encoding": 1, "losses": 1, "data": 2, "points": 2}
 LEVELS |= {"neurons": 2, "layers": 3, "engine": 3, "models": 4}
 LEVELS |= {name: 5 for name in ("quant", "energy", "train", "interop", "plot")}
-LEVELS |= {"cli_data": 6, "cli": 7, "__main__": 8}
+LEVELS |= {"cli_ablate": 6, "cli_data": 6, "cli": 7, "__main__": 8}
 FOREIGN_FREE = ("energy", "quant")  # know modules through protocols only, so that foreign models work
 NO_MODEL_CLASSES = {"layers", "models"}
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import nn
 
-from ..checks import choice, flag, is_integer
+from ..checks import choice, is_integer
 from ..errors import require
 from ..neurons import NeuronFactory
 from .conv import SpikingConv
@@ -20,22 +20,28 @@ Pooling = Literal["max", "avg"]
 
 
 @EMBEDS.register("orig")
-def orig(in_channels: int, width: int, neuron: NeuronFactory, *, reduce: bool = False) -> PatchEmbed:
+def orig(
+    in_channels: int, width: int, neuron: NeuronFactory, *, reduce: Literal["", "stride", "pool"] = ""
+) -> PatchEmbed:
     """First stage of Max-Former (arXiv 2505.18608), membranes out.
 
     ``y = BN(3x3 conv)`` to C/2 channels, ``BN(3x3 conv(neuron(y)))`` to C, and a 1x1 convolution with norm on
-    the shortcut, with a neuron of its own. With ``reduce`` (ImageNet, /4) the first two have stride 2,
+    the shortcut, with a neuron of its own. With ``reduce`` (ImageNet, /4) the first two have stride 2
+    ("stride": Max-Former) or max pooling behind their norms ("pool": QKFormer with membrane shortcuts),
     another ``BN(3x3 conv(neuron))`` follows, and the shortcut (stride 2) reads the spikes of y.
     """
+    choice("orig.reduce", reduce, ("", "stride", "pool"))
     require(width % 2 == 0, "width", width, "an even number")
     half, to = width // 2, partial(SpikingConv, order="NCB", neuron=neuron)
-    if not flag("orig.reduce", reduce):
+    if not reduce:
         chain: list[nn.Module] = [SpikingConv(in_channels, half, 3, order="CB"), to(half, width, 3)]
         return PatchEmbed(chain, reduction=1, shortcut_from=0, shortcut=to(half, width))
+    pool: Literal["norm"] | None = "norm" if reduce == "pool" else None
+    stride = 1 if pool else 2
     chain = [
-        SpikingConv(in_channels, half, 3, stride=2, order="CB"),
+        SpikingConv(in_channels, half, 3, stride=stride, order="CB", pool=pool),
         neuron("embed", half),
-        SpikingConv(half, width, 3, stride=2, order="CB"),
+        SpikingConv(half, width, 3, stride=stride, order="CB", pool=pool),
         to(width, width, 3),
     ]
     return PatchEmbed(chain, reduction=4, shortcut_from=1, shortcut=_point(half, width, stride=2))

@@ -18,6 +18,14 @@ from .point_spike_driven import TokenBody, spike_driven_points
 from .point_spikepoint import SpikePointBody, spikepoint
 from .point_transformer import PointTransformerBody, spiking_point_transformer
 from .qkformer import ms_qkformer, qkformer
+from .reference import (
+    KeyLayout,
+    ReferenceImport,
+    from_reference,
+    reference_models,
+    register_layout,
+    to_reference,
+)
 from .registry import (
     MODELS,
     ModelInfo,
@@ -41,12 +49,14 @@ __all__ = [
     "Backbone",
     "BackboneArgs",
     "DelayMLP",
+    "KeyLayout",
     "ModelInfo",
     "ModelRow",
     "PointArgs",
     "PointModel",
     "PointNetBody",
     "PointTransformerBody",
+    "ReferenceImport",
     "SpikePointBody",
     "Stage",
     "TanhWindow",
@@ -55,6 +65,7 @@ __all__ = [
     "activity",
     "create_model",
     "e_spikeformer",
+    "from_reference",
     "init_convs",
     "list_models",
     "list_neurons",
@@ -69,6 +80,8 @@ __all__ = [
     "qkformer",
     "qsd_transformer",
     "read_metadata",
+    "reference_models",
+    "register_layout",
     "register_model",
     "save_model",
     "sglformer",
@@ -81,4 +94,5 @@ __all__ = [
     "spiking_pointnet",
     "spikingformer",
     "spikingresformer",
+    "to_reference",
 ]

@@ -22,7 +22,7 @@ __all__ = ["max_former", "max_resnet"]
 
 _STEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "small": ("orig", {}),
-    "imagenet": ("orig", {"reduce": True}),
+    "imagenet": ("orig", {"reduce": "stride"}),
     "events": ("stem_8", {}),
 }
 

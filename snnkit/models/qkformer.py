@@ -3,6 +3,9 @@
 Three stages (two for events): QK token attention, linear in the tokens, on the fine maps, spiking
 self-attention on the coarse one. Residuals add spikes ("sew"); ``ms_qkformer`` is the variant with membrane
 shortcuts of the code of Max-Former (arXiv 2505.18608), with as many parameters.
+
+In the published code of QKFormer the neuron behind the projection of the self-attention runs along steps and
+samples as one axis, so that samples of a batch meet: with one sample it is what stands here.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ _STEMS: dict[str, dict[str, Any]] = {
 }
 _MS_STEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "small": ("orig", {}),
-    "imagenet": ("orig", {"reduce": True}),
+    "imagenet": ("orig", {"reduce": "pool"}),
     "events": ("stem_8", {}),
 }
 Data = Literal["imagenet", "small", "events"]

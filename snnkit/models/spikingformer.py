@@ -24,9 +24,14 @@ def spikingformer(
     ratio: float = 4.0,
     pools: str | Sequence[int] = "1111",
     scale: float = 0.125,
+    tau: float = 2.0,
     **backbone: Unpack[BackboneArgs],
 ) -> Backbone:
-    """Spikingformer with ``depth`` blocks of ``width`` channels; arguments as in :func:`spikformer`."""
+    """Spikingformer with ``depth`` blocks of ``width`` channels; arguments as in :func:`spikformer`.
+
+    Args:
+        tau: of the published LIF neuron; 1.5 in the published code for events.
+    """
     stage = Stage(
         "sps_ms_order",
         width,
@@ -37,11 +42,12 @@ def spikingformer(
         embed_args={"pools": pools},
         mixer_args={"scale": scale},
     )
-    return Backbone([stage], residual="ms", head_spike=False, published=PUBLISHED_NEURONS, **backbone)
+    published = {"lif": PUBLISHED_NEURONS["lif"] | {"tau": tau}}
+    return Backbone([stage], residual="ms", head_spike=False, published=published, **backbone)
 
 
 _CIFAR: dict[str, Any] = {"pools": "0011", "img_size": 32, "num_classes": 10}
-_EVENTS: dict[str, Any] = {"T": 16, "in_channels": 2, "img_size": 128, "num_classes": 10}
+_EVENTS: dict[str, Any] = {"T": 16, "in_channels": 2, "img_size": 128, "num_classes": 10, "tau": 1.5}
 _MICRO: dict[str, Any] = {"pools": "0011", "in_channels": 2, "img_size": 16, "num_classes": 10}
 
 for _name, _data, _depth, _width, _heads, _millions, _accuracy in (

@@ -8,6 +8,7 @@ except ModuleNotFoundError as error:
     raise MissingDependencyError("lightning", extra="train", purpose="snnkit.train") from error
 
 from ..data.transforms import FrameAugment
+from .ablate import Ablation, ablate, random_mixers, without_mixers
 from .callbacks import EpochCSV, EpochSeed, FiringRates, read_metrics
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
@@ -23,6 +24,7 @@ del _lightning
 
 __all__ = [
     "DELAY_RECIPES",
+    "Ablation",
     "AtomicCheckpointIO",
     "Classifier",
     "DelayCallback",
@@ -38,6 +40,7 @@ __all__ = [
     "InMemory",
     "OnDemand",
     "QuantizationSchedule",
+    "ablate",
     "adamw_cosine",
     "evaluate",
     "list_recipes",
@@ -46,9 +49,11 @@ __all__ = [
     "parameter_groups",
     "pool_units",
     "predict",
+    "random_mixers",
     "read_metrics",
     "recipe_path",
     "train",
     "warn_of_rounding",
     "wilson_interval",
+    "without_mixers",
 ]

@@ -40,6 +40,15 @@ compiled_model = pytest.mark.parametrize(
     "model", [m if m in ALL_NEURONS else pytest.param(m, marks=pytest.mark.slow) for m in MODELS]
 )
 every_pair = pytest.mark.parametrize(("model", "neuron"), PAIRS)
+# graphs take seconds each; every neuron is exported alone in its own contract tests
+exported_pair = pytest.mark.parametrize(
+    ("model", "neuron"),
+    [
+        pytest.param(m, n, id=f"{m}-{n}", marks=() if m in ALL_NEURONS and n == "lif" else pytest.mark.slow)
+        for m in MODELS
+        for n in list_neurons()
+    ],
+)
 
 
 def events(steps: int, batch: int, size: int = 16) -> Tensor:

@@ -17,6 +17,7 @@ from model_settings import (
     events,
     every_model,
     every_pair,
+    exported_pair,
     hold_running_values,
     spec,
     streams,
@@ -329,7 +330,7 @@ def test_compile_without_graph_breaks(model: str, neuron: str, static: bool) -> 
     torch._dynamo.reset()
 
 
-@every_pair
+@exported_pair
 def test_export(model: str, neuron: str) -> None:
     net = build(model, neuron, 2).double()
     exported = torch.export.export(net, (events(2, 2).double(),), strict=False).module()
