@@ -24,7 +24,7 @@ from snnkit.data import SpokenDigits, holdout
 from snnkit.energy import price, trace
 from snnkit.losses import sum_softmax
 from snnkit.models import DelayMLP
-from snnkit.neurons import delay_layers, fractional_delays
+from snnkit.neurons import fractional_delays
 from snnkit.train.delays import DelayOptimizers
 
 from .harness import save, show
@@ -93,13 +93,14 @@ def bill(mode: str, seed: int, sets: Sets, out: Path) -> dict[str, float]:
     """Synaptic operations, energy and delay memory of one recording, mean over the test set."""
     net = build(mode)
     net.load_state_dict(torch.load(out / f"{mode}_{seed}.pt"))
-    report = price(trace(net.eval(), [sets["test"][0]], T=STEPS))
-    memories = [layer.delay_memory() for layer in delay_layers(net).values()]
+    counted = trace(net.eval(), [sets["test"][0]], T=STEPS)
+    report = price(counted)
+    memories = [memory for record in counted.records for memory in record.delays if memory.max_delay]
     return {
         "SOPs": report.counts["sop"],
         "energy, nJ": report.total_pj / 1e3,
-        "ring bits": sum(m.ring_bits for m in memories),
-        "buffer words": sum(m.buffer_words for m in memories),
+        "inputs held": sum(m.held for m in memories if m.place == "input"),
+        "sums held": sum(m.held for m in memories if m.place != "input"),
     }
 
 
@@ -118,7 +119,7 @@ def summary(sets: Sets, out: Path) -> list[dict[str, Any]]:
             values = [100 * r[key] for r in runs]
             row[f"{key} %"] = f"{mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
         row |= {
-            k: round(mean(r[k] for r in runs)) for k in ("SOPs", "energy, nJ", "ring bits", "buffer words")
+            k: round(mean(r[k] for r in runs)) for k in ("SOPs", "energy, nJ", "inputs held", "sums held")
         }
         rows.append(row)
     return rows

@@ -50,7 +50,7 @@ with torch.no_grad():
     found = (readout(net(test_x).sum(0)).argmax(-1) == test_y).float().mean()
     spikes_after = net(x[:, :1])
 print(f"accuracy with delays in whole steps: {100 * found:.1f} %, chance {100 / CLASSES:.1f} %")
-print(f"delays moved by {(delays.delay - before).abs().mean():.1f} steps on average; {delays.delay_memory()}")
+print(f"delays moved by {(delays.delay - before).abs().mean():.1f} steps on average")
 plot.save(plot.delay_histogram({"before": before, "after": delays.delay}, D), OUT / "histogram.png")
 plot.save(plot.delay_kernels(delays.kernel(rounded=True), output=3), OUT / "kernel.png")
 for name, s in {"input": x[:, 0], "before": spikes_before[:, 0], "after": spikes_after[:, 0]}.items():

@@ -18,6 +18,7 @@ SAYS = {
     "04_streaming": "equal to one call, bit for bit",
     "05_foreign_energy": "not counted: nothing",
     "06_learned_delays": "delays in whole steps: ",
+    "07_motion": "of the weights",
 }
 
 

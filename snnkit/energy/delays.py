@@ -60,7 +60,7 @@ def delay_count(path: str, spec: Any, x: Tensor, y: Tensor, alphabet: Alphabet) 
     rows, deepest = math.prod(x.shape[:2]), int(spec.max_delay)
     if weight is None:
         memory: tuple[DelayMemory, ...] = (
-            DelayMemory("input", delays[0].numel(), int(delays[0].sum()), deepest),
+            DelayMemory("input", len(delays[0]), int(delays[0].sum()) * math.prod(x.shape[3:]), deepest),
         )
         held: dict[str, Tensor | int] = {"nnz_in": nonzero_per_row(x, rows), "numel_in": x.numel()}
         return OpCount("pointwise", held, rows, tuple(x.shape), x.shape[2:], alphabet, delays=memory)
@@ -87,7 +87,7 @@ def delay_count(path: str, spec: Any, x: Tensor, y: Tensor, alphabet: Alphabet) 
         "numel_out": y.numel(),
         "bias_add": y.numel() if getattr(spec, "bias", False) else 0,
     }
-    memory = tuple(_memory(d, outputs, inputs, deepest) for d in delays)
+    memory = tuple(_memory(d, outputs, inputs, deepest, tokens) for d in delays)
     return OpCount(
         "weight",
         values,
@@ -108,12 +108,12 @@ def _arrivals(lag: Tensor, weight: Tensor, steps: int) -> Tensor:
     return late[:, :steps].cumsum(1).flip(1).T  # at step t: lag <= T - 1 - t
 
 
-def _memory(delay: Tensor, outputs: int, inputs: int, deepest: int) -> DelayMemory:
+def _memory(delay: Tensor, outputs: int, inputs: int, deepest: int, tokens: int) -> DelayMemory:
     if delay.shape[0] == 1:
-        return DelayMemory("input", delay.numel(), int(delay.expand(1, inputs).sum()), deepest)
+        return DelayMemory("input", delay.numel(), tokens * int(delay.expand(1, inputs).sum()), deepest)
     if delay.shape[1] == 1:
-        return DelayMemory("output", outputs, int(delay.sum()), deepest)
-    return DelayMemory("synapse", delay.numel(), outputs * (deepest + 1), deepest)
+        return DelayMemory("output", outputs, tokens * int(delay.sum()), deepest)
+    return DelayMemory("synapse", delay.numel(), tokens * outputs * (deepest + 1), deepest)
 
 
 def _check(path: str, spec: Any, delays: list[Tensor], x: Tensor) -> None:

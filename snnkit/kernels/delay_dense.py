@@ -157,6 +157,8 @@ class _Shift(torch.autograd.Function):
 def _correlate(x: Tensor, g: Tensor, taps: int) -> Tensor:
     """Gradient ``[C, D + 1]`` of the kernel of :func:`delay_channels`."""
     rows = [t.flatten(3) if t.ndim > 3 else t.unsqueeze(3) for t in (x, g)]
+    if taps > _CONV_UP_TO and 0 not in g.shape:
+        return _correlate_fft(rows[0], rows[1], taps)
     wide, narrow = (t.permute(1, 3, 2, 0).flatten(0, 1) for t in rows)
     if 0 in narrow.shape:
         return x.new_zeros(x.shape[2], taps)
@@ -164,3 +166,10 @@ def _correlate(x: Tensor, g: Tensor, taps: int) -> Tensor:
     geometry = ([0], [1], [0], [1], False, [0], x.shape[2])
     found = torch.ops.aten.convolution_backward(narrow, wide, weight, *geometry, [False, True, False])
     return found[1].squeeze(1).flip(-1)
+
+
+def _correlate_fft(x: Tensor, g: Tensor, taps: int) -> Tensor:
+    """The same by spectra ``[F, B, C, P]``, summed over samples and places."""
+    n = _smooth(len(x))
+    spectrum = (torch.fft.rfft(x, n, dim=0) * torch.fft.rfft(g, n, dim=0).conj()).sum((1, 3))
+    return torch.fft.irfft(spectrum, n, dim=0)[:taps].flip(0).t()

@@ -11,8 +11,10 @@ from .count_spike import CountSpike
 from .counts import CountCode, collapse_counts, expand_counts, fire_counts, frame_weights, round_counts
 from .delay import DelayKind, DelayLinear, DelayState
 from .delay_conv import DelayConv2d
+from .delay_line import AxonalDelay, AxonalDelayState
+from .delay_recurrent import DelayRecurrentLIF, DelayRecurrentState
 from .delay_training import SigmaSchedule, delay_layers, delay_param_groups, project_delays
-from .delayed import Delayed, DelayStorage, fractional_delays
+from .delayed import Delayed, fractional_delays
 from .delta import DeltaActivation, DeltaState, accumulate_deltas
 from .factory import NeuronFactory, NeuronSpec, Role, make_neuron
 from .glif import GLIF, GLIFState
@@ -47,14 +49,17 @@ __all__ = [
     "PSN",
     "AdaptiveLIF",
     "AdaptiveState",
+    "AxonalDelay",
+    "AxonalDelayState",
     "CLIFState",
     "CountCode",
     "CountSpike",
     "DelayConv2d",
     "DelayKind",
     "DelayLinear",
+    "DelayRecurrentLIF",
+    "DelayRecurrentState",
     "DelayState",
-    "DelayStorage",
     "Delayed",
     "DeltaActivation",
     "DeltaState",

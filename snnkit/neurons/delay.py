@@ -32,7 +32,7 @@ from ..sequence import (
     per_step,
     state_dtype,
 )
-from .delayed import Delayed, DelayStorage
+from .delayed import Delayed
 
 __all__ = ["DelayKind", "DelayLinear", "DelayState"]
 
@@ -267,20 +267,6 @@ class DelayLinear(Delayed):
         if self._dendrite is not None:
             parts.append(self.lags(self._dendrite[0]).unsqueeze(1))
         return WholeDelays(self.weight, tuple(parts), self.max_delay, self.bias is not None)
-
-    def delay_memory(self) -> DelayStorage:
-        """Axons: a shift register as long as each delay. Dendrites: a word per step of delay. Synapses: an
-        input ring of D bits per input, or a buffer of D + 1 words per output.
-        """
-        addresses = self._address_bits()
-        if self.kind == "synaptic":
-            if not self.max_delay:
-                return DelayStorage()
-            words = self.out_features * (self.max_delay + 1)
-            return DelayStorage(self.in_features * self.max_delay, words, addresses, 1)
-        ring = int(self.lags(self._axon[0]).sum()) if self._axon else 0
-        words = int(self.lags(self._dendrite[0]).sum()) if self._dendrite else 0
-        return DelayStorage(ring, words, addresses, 0)
 
     def extra_repr(self) -> str:
         """Every setting."""

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..checks import integer
+from ..errors import ShapeError
 from ..kernels import Interpolation
-from ..sequence import (
-    check_state,
-    per_step,
-    state_dtype,
-)
-from .delayed import Delayed, DelayStorage
+from ..sequence import as_sequence, per_step
+from .delay_line import AxonalDelay
 
-__all__ = ["DelayConv2d", "DelayConvState"]
+__all__ = ["DelayConv2d"]
 
 
-class DelayConvState(NamedTuple):
-    """``inputs [B, D, C, H, W]``: the last inputs, oldest first."""
-
-    inputs: Tensor
-
-
-class DelayConv2d(Delayed):
+class DelayConv2d(nn.Module):
     """A delay for every input channel, then a convolution: ``z[t] = conv(x[t - d[c], c])``.
 
     Args:
@@ -35,21 +25,18 @@ class DelayConv2d(Delayed):
         options: further arguments of ``nn.Conv2d``, as ``stride``; ``bias`` is False by default.
 
     Attributes:
-        conv: the ``nn.Conv2d``. delay: ``[in_channels]`` in steps.
+        axons: the :class:`AxonalDelay`. conv: the ``nn.Conv2d``. delay: ``[in_channels]`` in steps.
 
     Shape:
         ``x [T, B, in_channels, H, W]`` -> ``[T, B, out_channels, H', W']``.
     State:
-        see :class:`DelayConvState`.
+        that of ``axons``.
     Raises:
         ConfigError, NumericsError: as :class:`DelayLinear`. ShapeError: another shape.
-        StreamError: a state together with delays between two steps.
+        StreamError: streamed with delays between two steps.
     Reference:
         our own; the delays are those of arXiv 2602.09746 on axons.
     """
-
-    State = DelayConvState
-    delay: Tensor
 
     def __init__(
         self,
@@ -62,37 +49,21 @@ class DelayConv2d(Delayed):
         sigma: float | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(max_delay, interp, sigma)
+        super().__init__()
         integer("DelayConv2d.in_channels", in_channels)
         integer("DelayConv2d.out_channels", out_channels)
+        place = {name: options.get(name) for name in ("device", "dtype")}
+        self.axons = AxonalDelay(in_channels, max_delay, interp=interp, sigma=sigma, **place)
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, **{"bias": False, **options})
-        self._add_delay("delay", (in_channels,), max_delay)
-        self.reset_delays()
-        self.to(device=options.get("device"), dtype=options.get("dtype"))
 
-    def initial_state(self, x: Tensor) -> DelayConvState:
-        """Nothing came before; for one step of input ``x [B, C, H, W]``."""
-        return DelayConvState(x.new_zeros(x.shape[0], self.max_delay, *x.shape[1:]))
+    @property
+    def delay(self) -> Tensor:
+        """Delays of the input channels in steps."""
+        return self.axons.delay
 
-    def run(self, x: Tensor, state: DelayConvState | None = None) -> tuple[Tensor, DelayConvState]:
-        """``x [T, B, C, H, W]`` from ``state`` (None: nothing came before); output and last inputs."""
-        x = self._checked(x, self.conv.in_channels, "[T, B, C, H, W]")
-        if state is not None:
-            self._check_rounded()
-        like = self.initial_state(x.new_empty(x.shape[1:], dtype=state_dtype(x.dtype)))
-        if state is None:
-            state = like
-        else:
-            check_state(state, like, "DelayConv2d")
-        seen = torch.cat([state.inputs.transpose(0, 1), x.to(like.inputs.dtype)])
-        delayed = self._delay_channels(seen, "delay", self.max_delay)
-        out = per_step(self.conv, delayed.to(x.dtype), training=self.training)
-        return out, DelayConvState(seen[x.shape[0] :].transpose(0, 1))
-
-    def delay_memory(self) -> DelayStorage:
-        """A shift register for each channel and pixel, as long as its delay; per pixel of the input."""
-        return DelayStorage(ring_bits=int(self.lags().sum()), address_bits=self._address_bits())
-
-    def extra_repr(self) -> str:
-        """Every setting of the delays."""
-        return self._delay_repr()
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        x = as_sequence(x, "DelayConv2d", 5, "[T, B, C, H, W]")
+        if x.ndim != 5:
+            raise ShapeError(f"DelayConv2d: got shape {tuple(x.shape)}, expected [T, B, C, H, W].")
+        return per_step(self.conv, self.axons(x), training=self.training)

@@ -83,10 +83,11 @@ class SigmaSchedule:
     A wide profile lets a delay feel what lies far from it; a narrow one is what remains after rounding.
 
     Args:
-        net: layers with "ste" or "gauss" in it are scheduled; the others have no width to narrow.
+        net: its layers with delays that are learned.
         epochs: calls of ``step`` until ``end``, >= 1; published: a quarter of the training.
         start: width at first, in steps; None: what each layer was built with.
-        end: width at last (published: 0.5). A layer that starts below it stays as it is.
+        end: width at last (published: 0.5); of triangles at least 1, linear interpolation. A layer that
+            starts below it stays as it is.
 
     Raises:
         ConfigError: a value out of range, or no such layer.
@@ -101,9 +102,9 @@ class SigmaSchedule:
         self.end = number("SigmaSchedule.end", end, above=0)
         if start is not None:
             number("SigmaSchedule.start", start, at_least=end)
-        found = [m for m in delay_layers(net).values() if m.interp in ("ste", "gauss")]
+        found = [m for m in delay_layers(net).values() if m.interp != "fixed"]
         if not found:
-            raise ConfigError('SigmaSchedule: found no layer with delays of interp "ste" or "gauss" in it.')
+            raise ConfigError("SigmaSchedule: found no layer with delays that are learned in it.")
         self.epoch = 0
         self._layers = [(m, m.initial_sigma if start is None else float(start)) for m in found]
         self.set_epoch(0)
@@ -118,4 +119,5 @@ class SigmaSchedule:
         self.epoch = integer("SigmaSchedule.epoch", epoch, at_least=0)
         share = min(epoch / self.epochs, 1.0)
         for layer, start in self._layers:
-            layer.sigma.fill_(start * (self.end / start) ** share if start > self.end else start)
+            end = max(self.end, 1.0) if layer.interp == "triangle" else self.end
+            layer.sigma.fill_(start * (end / start) ** share if start > end else start)

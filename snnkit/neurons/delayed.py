@@ -1,12 +1,10 @@
-"""What all layers with delays share: delays in steps, their width, rounding, freezing, their memory."""
+"""What all layers with delays share: delays in steps, their width, rounding, freezing."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +21,7 @@ from ..kernels import (
 )
 from ..sequence import Stateful, as_sequence, check_finite, checks_numerics
 
-__all__ = ["DelayStorage", "Delayed", "fractional_delays"]
+__all__ = ["Delayed", "fractional_delays"]
 
 _fractional: ContextVar[bool] = ContextVar("snnkit_fractional_delays", default=False)
 
@@ -42,27 +40,11 @@ def fractional_delays() -> Iterator[None]:
         _fractional.reset(token)
 
 
-@dataclass(frozen=True)
-class DelayStorage:
-    """What delays cost at inference, beside the operations of the layer, which they do not change.
-
-    Attributes:
-        ring_bits: of shift registers that hold one-bit inputs until they are due, per sample.
-        buffer_words: words that hold sums until they are due, per sample; one of the two is needed.
-        address_bits: of all stored delays.
-        accesses_per_sop: reads and writes of the buffer for every synaptic operation, 0 if it is not used.
-    """
-
-    ring_bits: int = 0
-    buffer_words: int = 0
-    address_bits: int = 0
-    accesses_per_sop: int = 0
-
-
 class Delayed(Stateful):
     """Base of the layers with learnable delays.
 
-    A subclass registers its delays with ``_add_delay`` and says what they cost in ``delay_memory``.
+    A subclass registers its delays with ``_add_delay`` and declares them to the energy estimator in
+    ``energy_delays``, see :mod:`snnkit.energy.delays`.
 
     Attributes:
         max_delay: largest delay D, in steps. interp: how delays between two steps are treated in training,
@@ -134,9 +116,10 @@ class Delayed(Stateful):
 
     def _checked(self, x: Tensor, channels: int, axes: str) -> Tensor:
         """``x`` as a sequence of those axes and that number of channels, and the delays as numbers."""
-        name, ndim = type(self).__name__, axes.count(",") + 1
+        name, more = type(self).__name__, axes.endswith("...]")
+        ndim = axes.count(",") + (not more)
         x = as_sequence(x, name, ndim, axes)
-        if x.ndim != ndim or x.shape[2] != channels:
+        if (x.ndim != ndim and not more) or x.shape[2] != channels:
             raise ShapeError(
                 f"{name}: got shape {tuple(x.shape)}, expected {axes} with {channels} on axis 2. Bring "
                 "channels there with x.movedim, or flatten other axes with x.flatten(2)."
@@ -199,13 +182,6 @@ class Delayed(Stateful):
     def delay_ms(self, dt_ms: float, name: str = "delay") -> Tensor:
         """Delays in milliseconds, for steps of ``dt_ms``."""
         return self.delays()[name][0].detach() * number(f"{type(self).__name__}.dt_ms", dt_ms, above=0)
-
-    def delay_memory(self) -> DelayStorage:
-        """What the delays of now cost at inference. The energy estimator reads only this."""
-        raise TypeError(f"{type(self).__name__} must implement delay_memory()")
-
-    def _address_bits(self) -> int:
-        return sum(d.numel() * math.ceil(math.log2(limit + 1)) for d, limit in self.delays().values())
 
     def _delay_repr(self) -> str:
         shown = "?" if self.sigma.is_meta else f"{float(self.sigma):g}"

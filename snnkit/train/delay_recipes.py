@@ -64,9 +64,9 @@ class DelayRecipe:
         }
         return DelayMLP(self.inputs, self.classes, **{**published, **settings})
 
-    def optimizers(self, net: DelayMLP) -> DelayOptimizers:
-        """As published."""
-        return DelayOptimizers(net, self.epochs)
+    def optimizers(self, net: DelayMLP, epochs: int | None = None) -> DelayOptimizers:
+        """As published, for that many epochs; None: the published number."""
+        return DelayOptimizers(net, self.epochs if epochs is None else epochs)
 
     def check_protocol(self, protocol: Protocol) -> Protocol:
         """``protocol``, if this data set can be measured so.

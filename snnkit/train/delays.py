@@ -62,7 +62,7 @@ class DelayOptimizers:
         self.sigma: SigmaSchedule | None = None
         if self.delays is not None:
             self._schedules.append(CosineAnnealingLR(self.delays, epochs))
-        if any(m.interp in ("ste", "gauss") and m.max_delay for m in delay_layers(net).values()):
+        if any(m.interp != "fixed" and m.max_delay for m in delay_layers(net).values()):
             self.sigma = SigmaSchedule(net, max(epochs // 4, 1), end=end)
 
     @property

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 import snnkit
-from snnkit.energy import trace
+from snnkit.energy import price, trace
+from snnkit.energy.rules import DelayMemory
 from snnkit.neurons import DelayConv2d, DelayLinear
 
 T, B = 12, 3
@@ -47,3 +48,30 @@ def test_convolution() -> None:
     x[-6:] = 0
     plain = counts(snnkit.PerStep(nn.Conv2d(4, 5, 3, bias=False)), x)
     assert counts(DelayConv2d(4, 5, 3, 6), x) == plain
+
+
+def delay_memory(layer: nn.Module, x: torch.Tensor) -> list[DelayMemory]:
+    return [memory for record in trace(layer.eval(), [x], T=T).records for memory in record.delays]
+
+
+def test_memory_of_every_kind() -> None:
+    layer, x = DelayLinear(4, 5, 6), torch.ones(T, B, 4)
+    with torch.no_grad():
+        layer.delay.copy_(torch.tensor([0.0, 1.6, 3.0, 6.0]))
+    assert delay_memory(layer, x) == [DelayMemory("input", 4, 11, 6)]
+    layer = DelayLinear(4, 5, 6, kind="dendritic")
+    with torch.no_grad():
+        layer.delay.copy_(torch.tensor([0.0, 1.6, 3.0, 6.0, 6.0]))
+    assert delay_memory(layer, x) == [DelayMemory("output", 5, 17, 6)]
+    assert delay_memory(DelayLinear(4, 5, 6, kind="synaptic", synapses=2), x) == [
+        DelayMemory("synapse", 40, 35, 6)
+    ]
+
+
+def test_memory_before_a_convolution_is_that_of_every_pixel() -> None:
+    layer, x = DelayConv2d(4, 5, 3, 6), torch.ones(T, B, 4, 5, 5)
+    with torch.no_grad():
+        layer.delay.copy_(torch.tensor([0.0, 1.6, 3.0, 6.0]))
+    assert delay_memory(layer, x) == [DelayMemory("input", 4, 11 * 25, 6)]
+    line = price(trace(layer.eval(), [x], T=T))
+    assert line.by_term["mem_c"] > 0

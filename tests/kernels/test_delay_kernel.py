@@ -170,3 +170,20 @@ def test_channels_move_by_whole_lags(shape: tuple[int, ...]) -> None:
     assert torch.equal(delay_channels(x, one_hot), moved)
     for c, lag in enumerate(lags.tolist()):
         assert torch.equal(moved[:, :, c], x[3 - lag : shape[0] - lag, :, c])
+
+
+@pytest.mark.parametrize("taps", [1, 3, 40, 41, 90])
+@pytest.mark.parametrize("rest", [(), (2, 3)])
+def test_gradient_of_moved_channels_is_that_of_the_kernel(taps: int, rest: tuple[int, ...]) -> None:
+    """Few lags by a convolution, many by spectra."""
+    torch.manual_seed(0)
+    x = torch.randn(20 + taps - 1, 3, 4, *rest, dtype=torch.float64)
+    lags = torch.randint(taps, (4,))
+    g = torch.randn(20, 3, 4, *rest, dtype=torch.float64)
+    gradients = []
+    for move in (lambda x, k: shift_channels(x, lags, taps - 1, k), delay_channels):
+        leaf = x.clone().requires_grad_()
+        kernel = torch.nn.functional.one_hot(lags, taps).double().requires_grad_()
+        gradients.append(torch.autograd.grad(move(leaf, kernel), (leaf, kernel), g))
+    for got, wanted in zip(*gradients, strict=True):
+        assert torch.allclose(got, wanted, atol=1e-10)

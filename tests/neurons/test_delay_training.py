@@ -107,7 +107,7 @@ def test_a_delay_is_found_from_afar(interp: str, lr: float, narrow: bool) -> Non
 def test_straight_through_delays_lose_nothing_by_rounding() -> None:
     """A small version of benchmarks/delay_rounding.py: times of spikes decide, delays are the only memory."""
     found = {
-        mode: train(mode, 1.005, 0, epochs=16, samples=400)
+        mode: train(mode, 1.005, 0, epochs=20, batch=25)
         for mode in ("no delay", "fixed random", "gauss", "ste")
     }
     rounded = {mode: result[0] for mode, result in found.items()}

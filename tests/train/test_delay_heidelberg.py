@@ -1,0 +1,75 @@
+"""From files in the published format to an accuracy: both protocols, frames of 10 ms, no GSC."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.delay_heidelberg import frames, load, main
+from snnkit.data import SHD
+from snnkit.errors import ConfigError
+from snnkit.train.delay_recipes import DELAY_RECIPES
+
+h5py = pytest.importorskip("h5py")
+
+
+def write(path: Path, number: int, seed: int) -> None:
+    """``number`` recordings of two classes: low units fire, or high ones."""
+    draw = np.random.default_rng(seed)
+    labels = np.arange(number) % 2
+    with h5py.File(path, "w") as file:
+        times = file.create_dataset("spikes/times", (number,), h5py.vlen_dtype(np.float32))
+        units = file.create_dataset("spikes/units", (number,), h5py.vlen_dtype(np.uint16))
+        for i, label in enumerate(labels):
+            times[i] = np.sort(draw.random(60)).astype(np.float32) * 0.2
+            units[i] = draw.integers(0, 350, 60) + 350 * label
+        file["labels"] = labels.astype(np.uint16)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for i, name in enumerate(("shd_train", "shd_test", "ssc_train", "ssc_valid", "ssc_test")):
+        write(tmp_path / f"{name}.h5", 20 if "train" in name else 6, i)
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore:delays. .*rounded:UserWarning")
+@pytest.mark.parametrize(
+    ("recipe", "protocol"), [("shd", "val-split"), ("shd", "test-selected"), ("ssc", "val-split")]
+)
+def test_from_files_to_an_accuracy(recipe: str, protocol: str, root: Path) -> None:
+    out = root / "out" / "row.json"
+    options = ["--recipe", recipe, "--protocol", protocol, "--epochs", "3", "--out", str(out)]
+    main([str(root), *options, "--interp", "ste"])
+    row = json.loads(out.read_text())
+    assert (row["recipe"], row["protocol"]) == (recipe, protocol)
+    assert 1 <= row["epoch"] <= 3
+    assert row["test"] == row["test, fractional"]
+    if protocol == "test-selected":
+        assert row["test"] == row["chosen by"]
+
+
+def test_sets_of_both_protocols(root: Path) -> None:
+    shd, ssc = DELAY_RECIPES["shd"], DELAY_RECIPES["ssc"]
+    held = load(shd, root, "val-split")
+    assert [len(held[name][1]) for name in ("train", "choose", "test")] == [16, 4, 6]
+    selected = load(shd, root, "test-selected")
+    assert [len(selected[name][1]) for name in ("train", "choose", "test")] == [20, 6, 6]
+    assert selected["choose"] is selected["test"]
+    assert [len(load(ssc, root, "val-split")[name][1]) for name in ("train", "choose", "test")] == [20, 6, 6]
+    with pytest.raises(ConfigError, match="protocol"):
+        load(ssc, root, "test-selected")
+    with pytest.raises(ConfigError, match="no loader of GSC"):
+        load(DELAY_RECIPES["gsc"], root, "val-split")
+
+
+def test_frames_are_counts_of_ten_milliseconds(root: Path) -> None:
+    events = SHD(root).events(3)
+    wanted = torch.zeros(int(events.t.max()) // 10_000 + 1, 140, dtype=torch.uint8)
+    for t, unit in zip(events.t.tolist(), events.x.tolist(), strict=True):
+        wanted[t // 10_000, unit // 5] += 1
+    assert torch.equal(frames(events, 10.0), wanted)
