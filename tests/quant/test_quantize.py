@@ -44,6 +44,26 @@ def test_models(name: str) -> None:
     assert all(p.grad is not None for p in q.parameters())  # DDP needs no search for unused parameters
 
 
+@pytest.mark.parametrize("scheme", quant.QUANTIZERS.names())
+def test_compiled_block(scheme: str) -> None:
+    """A residual block of a quantised transformer is one graph, forward and backward."""
+    torch.manual_seed(0)
+    bits = {"binary": 1, "ternary": 2}.get(scheme, 4)
+    net = snnkit.create_model("sdt_test", num_classes=10, neuron="ilif")
+    block = quant.quantize(net, bits, scheme=scheme).train().blocks[0][0]  # type: ignore[index]
+    width = next(layer.weight.shape[1] for _, layer, _ in quant.quantized_layers(block))  # type: ignore[index]
+    x, found = torch.randn(2, 3, width, 4, 4), []
+    for run in (block, torch.compile(block, fullgraph=True, backend="aot_eager")):
+        block.zero_grad()
+        out = run(x)
+        out.square().sum().backward()
+        found.append((out, [p.grad.clone() for p in block.parameters()]))
+    (plain, wanted), (compiled, got) = found
+    assert torch.equal(plain, compiled)
+    assert all(torch.equal(a, b) for a, b in zip(wanted, got, strict=True))
+    assert all(g.abs().max() > 0 for g in wanted)
+
+
 def test_thirty_two_bits_change_nothing() -> None:
     net, x = small().eval(), spikes(3, 2, 2, 4, 4)
     assert torch.equal(quant.quantize(net, 32)(x), net(x))
