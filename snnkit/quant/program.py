@@ -127,8 +127,8 @@ class _Interpreter(nn.Module):
         """``[T, B, ...]`` -> real logits, behind the read-out of the network if it has one."""
         if torch.compiler.is_exporting():
             raise QuantConfigError(
-                f"{type(self).__name__}: got torch.export, which float kernels would carry. An integer program "
-                "is its own form of exchange; use quant.save_integer."
+                f"{type(self).__name__}: got torch.export, which knows no integer programs. Use "
+                "quant.save_integer, whose file is their form of exchange."
             )
         with torch.no_grad():
             logits = (self.values(x).double() * self.program.output_scale).to(torch.get_default_dtype())

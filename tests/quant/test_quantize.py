@@ -44,6 +44,7 @@ def test_models(name: str) -> None:
     assert all(p.grad is not None for p in q.parameters())  # DDP needs no search for unused parameters
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize("scheme", quant.QUANTIZERS.names())
 def test_compiled_block(scheme: str) -> None:
     """A residual block of a quantised transformer is one graph, forward and backward."""
