@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -30,7 +29,9 @@ __all__ = [
 ]
 
 MAX_LEVELS = 255
-_DENOMINATOR = 16  # the largest value may be p/q of the smallest, q up to this, and still share a unit
+_ERROR = 4 * 2.0**-23  # of a value in float32, relative: its rounding and that of some arithmetic before
+_TINY = 1e-12  # of the arithmetic here
+_UNCLEAR = 0.13  # a rounding error of more than this many units proves nothing
 _SAMPLE = 2048
 _PIECE = 1 << 16
 
@@ -39,13 +40,17 @@ _PIECE = 1 << 16
 class Alphabet:
     """Set of values ``{n * unit : |n| <= levels}``, without negatives unless ``signed``; or real; or empty.
 
-    ``a | b`` is the smallest alphabet that holds both.
+    ``a | b`` is the smallest alphabet that holds both: its unit is the greatest common divisor of theirs.
+
+    Attributes:
+        error: relative rounding error of the values that the unit was read off; no part of the identity.
     """
 
     kind: Literal["empty", "uniform", "real"]
     unit: float = 0.0
     levels: int = 0
     signed: bool = False
+    error: float = field(default=_ERROR, compare=False, repr=False)
 
     @property
     def is_event(self) -> bool:
@@ -79,14 +84,13 @@ class Alphabet:
         if other.kind == "empty" or self.kind == "real" or self == other:
             return self
         small, large = sorted((self, other), key=lambda a: a.unit)
-        ratio = large.unit / small.unit
-        near = Fraction(ratio).limit_denominator(_DENOMINATOR)
-        if ratio > MAX_LEVELS or abs(ratio - near) > 1e-4 * ratio:
+        error, ratio = max(self.error, other.error), large.unit / small.unit
+        parts = _parts(ratio, 2 * error * ratio, MAX_LEVELS // small.levels)
+        times = round(ratio * parts)
+        levels = max(small.levels * parts, large.levels * times)
+        if not 0 < levels <= MAX_LEVELS or times > _clear(error):
             return REAL
-        levels = max(small.levels * near.denominator, large.levels * near.numerator)
-        if levels > MAX_LEVELS:
-            return REAL
-        return Alphabet("uniform", small.unit / near.denominator, levels, small.signed or large.signed)
+        return Alphabet("uniform", small.unit / parts, levels, small.signed or large.signed, error)
 
     def plus(self, other: Alphabet) -> Alphabet:
         """Contains every sum of a value of either."""
@@ -94,23 +98,37 @@ class Alphabet:
         if not (self.is_event and other.is_event and both.is_event):
             return REAL
         levels = sum(round(a.levels * a.unit / both.unit) for a in (self, other))
-        return _uniform(both.unit, levels, both.signed)
+        return _uniform(both.unit, levels, both.signed, both.error)
 
     def times(self, other: Alphabet) -> Alphabet:
         """Contains every product of a value of either."""
         if not (self.is_event and other.is_event):
             return REAL
-        return _uniform(self.unit * other.unit, self.levels * other.levels, self.signed or other.signed)
+        signed, error = self.signed or other.signed, max(self.error, other.error)
+        return _uniform(self.unit * other.unit, self.levels * other.levels, signed, error)
 
     def total(self, number: int, scale: float = 1.0) -> Alphabet:
         """Contains ``scale`` times every sum of ``number`` values."""
         if not self.is_event or not scale:
             return REAL
-        return _uniform(self.unit * abs(scale), self.levels * number, self.signed or scale < 0)
+        return _uniform(self.unit * abs(scale), self.levels * number, self.signed or scale < 0, self.error)
 
 
-def _uniform(unit: float, levels: int, signed: bool) -> Alphabet:
-    return Alphabet("uniform", unit, levels, signed) if 0 < levels <= MAX_LEVELS else REAL
+def _uniform(unit: float, levels: int, signed: bool, error: float) -> Alphabet:
+    return Alphabet("uniform", unit, levels, signed, error) if 0 < levels <= MAX_LEVELS else REAL
+
+
+def _parts(value: float, slack: float, limit: int) -> int:
+    """The least q <= ``limit`` for which ``q value`` is an integer within ``q slack``; 0 if there is none."""
+    for q in range(1, limit + 1):
+        if abs(q * value - round(q * value)) <= q * slack + _TINY:
+            return q
+    return 0
+
+
+def _clear(error: float) -> int:
+    """The most levels that can be told from reals at this rounding error."""
+    return min(MAX_LEVELS, int(_UNCLEAR / error)) if error else MAX_LEVELS
 
 
 EMPTY = Alphabet("empty")
@@ -162,13 +180,15 @@ def has_no_zero(x: Tensor) -> bool:
     )
 
 
-def observe(x: Tensor) -> Alphabet:
+def observe(x: Tensor, unit: float | None = None) -> Alphabet:
     """Alphabet of the values of ``x``, of any shape and real dtype. NaN and Inf make it real.
 
     A sample is looked at first: more distinct values in it than any integer alphabet has prove that x
-    is real, for next to nothing. Otherwise a few passes over the data, no sorting. Multiples are
-    recognised within the rounding error of the dtype, so that averages of spikes (n/9) pass, also in
-    bfloat16.
+    is real, for next to nothing. Otherwise a few passes over the data, no sorting. The unit is ``unit``,
+    as a neuron declares it, if all values are roundings of multiples of it; else the greatest common
+    divisor of the values. Multiples are recognised within the rounding error of the dtype, so that
+    averages of spikes (n/9) pass, also in bfloat16; there and in half precision only up to 16 and 133
+    levels without a declared unit, as any narrow range of such numbers is a few multiples of some unit.
     """
     if x.dtype == torch.bool:
         return BINARY
@@ -177,6 +197,8 @@ def observe(x: Tensor) -> Alphabet:
     if x.is_complex():
         return REAL
     x = _flat(_comparable(x))
+    if unit is not None and x.is_floating_point() and (seen := _multiples_of(x, unit)):
+        return seen
     if not x.is_floating_point():
         x = x.long()
     elif x.numel() > 4 * _SAMPLE:
@@ -184,6 +206,27 @@ def observe(x: Tensor) -> Alphabet:
         if few.unique().numel() > 2 * MAX_LEVELS + 1:
             return REAL
     return _classify(x)
+
+
+def _error(dtype: torch.dtype) -> float:
+    """Half precision: one rounding of each value and of the unit; wider types: some arithmetic before."""
+    eps = torch.finfo(dtype).eps
+    return eps * (1 if eps > 1e-5 else 4)
+
+
+def _multiples_of(x: Tensor, unit: float) -> Alphabet | None:
+    """Alphabet of values that are all ``n unit`` rounded to the dtype, as may have been the unit before."""
+    low, high = (v.item() for v in torch.aminmax(x))
+    top = max(high, -low)
+    for size in dict.fromkeys((unit, torch.tensor(unit, dtype=x.dtype).item())):
+        # NaN compares false
+        if size > 0 and top < (MAX_LEVELS + 0.5) * size and all(_rounded(p, size) for p in x.split(_PIECE)):
+            return Alphabet("uniform", unit, round(top / size), low < 0) if top else EMPTY
+    return None
+
+
+def _rounded(x: Tensor, unit: float) -> bool:
+    return torch.equal((x.double() / unit).round_().mul_(unit).to(x.dtype), x)
 
 
 def _equal(x: Tensor, expected: Callable[[Tensor, Tensor], Any]) -> bool:
@@ -205,24 +248,36 @@ def _classify(x: Tensor) -> Alphabet:
         return EMPTY
     signed, top = low < 0, max(high, -low)
     # {0, u} and {-u, 0, u}
-    if _equal(x, lambda part, out: torch.sign(part, out=out).mul_(top)):
-        return Alphabet("uniform", float(top), 1, signed)
-    # integers
     exact = not x.is_floating_point()
+    error = 0.0 if exact else _error(x.dtype)
+    if _equal(x, lambda part, out: torch.sign(part, out=out).mul_(top)):
+        return Alphabet("uniform", float(top), 1, signed, error or _ERROR)
+    # integers
     if top <= MAX_LEVELS and (exact or _equal(x, lambda part, out: torch.round(part, out=out))):
         return Alphabet("uniform", 1.0, int(top), signed)
-    # multiples of another unit: a fraction of the smallest nonzero value
-    wide = x.double().abs()
-    smallest = float(torch.where(wide == 0, math.inf, wide).min())
-    ratio = top / smallest
-    if ratio > MAX_LEVELS:
-        return REAL
-    unit = smallest / Fraction(ratio).limit_denominator(_DENOMINATOR).denominator
-    levels = round(top / unit)
-    eps = 0.0 if exact else torch.finfo(x.dtype).eps
-    # half precision: one rounding of each value and of the unit; wider types: some arithmetic before
-    slack = levels * eps * (1 if eps > 1e-5 else 4) + 1e-12
-    multiples = wide / unit
-    if levels > MAX_LEVELS or slack > 0.13 or bool((multiples - multiples.round()).abs().max() > slack):
-        return REAL
-    return Alphabet("uniform", unit, levels, signed)
+    # multiples of another unit: the least number of parts of the largest value that yields them all
+    known, levels = x.new_empty(0, dtype=torch.float64), 1
+    while len(strays := _strays(x, top, levels, error)):
+        known = torch.cat([known, strays])
+        fits = [] if len(known) > MAX_LEVELS else range(levels + 1, _clear(error) + 1)
+        levels = next((n for n in fits if not _off(known, top, n, error).any()), 0)
+        if not levels:
+            return REAL
+    return Alphabet("uniform", top / levels, levels, signed, error or _ERROR)
+
+
+def _strays(x: Tensor, top: float, levels: int, error: float) -> Tensor:
+    """Distinct |values| that are no multiples of ``top / levels``, of the first part of ``x`` with any."""
+    for part in x.split(_PIECE):
+        wide = part.double().abs_()
+        strays = wide[_off(wide, top, levels, error)]
+        if len(strays):
+            return strays.unique()
+    return x[:0]
+
+
+def _off(values: Tensor, top: float, levels: int, error: float) -> Tensor:
+    """Which values are no multiples of ``top / levels``. In wider types sums may have cancelled before."""
+    multiples = values / top * levels
+    slack = error * (multiples if error > _ERROR else levels) + _TINY
+    return (multiples - multiples.round()).abs_() > slack

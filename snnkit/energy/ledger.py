@@ -15,7 +15,7 @@ from .counts import NAMES, Counts
 from .moments import Moments
 from .neuron_rules import NeuronSpec
 from .rules import DelayMemory, OpCount
-from .steps import assign, layout
+from .steps import assign, layout, lies_exactly
 
 __all__ = ["Ledger", "OpRecord"]
 
@@ -147,10 +147,25 @@ class Ledger:
         )
         group.calls.append(count.values)
 
-    def fit(self, steps: int, batch: int) -> int:
-        """How many operations of the open batch would lie on ``steps`` and ``batch`` without remainder."""
+    def fit(self, steps: int, batch: int) -> tuple[int, int]:
+        """Operations of the open batch on axes ``steps`` and ``batch``; if none, on multiples of them.
+
+        What runs once for all steps, on ``batch`` rows, speaks for ``batch`` if something else has steps.
+        """
         groups = [g for g in self._groups.values() if g.record.kind != "pointwise"]
-        return sum(isinstance(layout(g.rows, len(g.calls), g.shape, steps, batch), int) for g in groups)
+        exact = sum(lies_exactly(g.rows, len(g.calls), g.shape or (g.rows,), steps, batch) for g in groups)
+        how = [layout(g.rows, len(g.calls), g.shape, steps, batch) for g in groups]
+        if exact:
+            exact += sum(
+                h == "once" and (g.shape or (g.rows,))[0] == batch for g, h in zip(groups, how, strict=True)
+            )
+        return exact, 0 if exact else sum(isinstance(h, int) for h in how)
+
+    def starts_once(self, steps: int, batch: int) -> bool:
+        """The first operation of the open batch runs once for all steps."""
+        groups = (g for g in self._groups.values() if g.record.kind != "pointwise")
+        first = min(groups, key=lambda g: g.order, default=None)
+        return first is not None and layout(first.rows, len(first.calls), first.shape, steps, batch) == "once"
 
     def discard(self) -> None:
         """Forget the open batch: the model raised."""

@@ -22,11 +22,11 @@ def neuron_count(spec: NeuronSpec, x: Tensor, y: Tensor) -> tuple[OpCount, Alpha
     values: dict[str, Tensor | int] = {"neuron_steps": x.numel()}
     seen, declared, warning = EMPTY, None, ""
     if spec.levels is not None and y.shape == x.shape and rows:
-        seen = observe(y)
+        seen = observe(y, spec.unit)
         values["spikes"] = values["spike_units"] = nonzero_per_row(y, rows)
         if seen.is_event and seen.levels > 1:
             values["spike_units"] = levels(y.reshape(rows, -1), seen).sum(1, dtype=torch.float64)
-        declared = Alphabet("uniform", seen.unit or 1.0, max(spec.levels, 1), spec.signed)
+        declared = Alphabet("uniform", seen.unit or spec.unit or 1.0, max(spec.levels, 1), spec.signed)
         if seen.kind == "real" or seen.levels > declared.levels or (seen.signed and not spec.signed):
             signed = " signed" if spec.signed else ""
             warning = (

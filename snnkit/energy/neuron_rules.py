@@ -13,11 +13,12 @@ A rule of your own::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import ConfigError, InputTypeError
 
@@ -52,6 +53,7 @@ class NeuronSpec:
         signed: negative outputs occur.
         time_first: one call processes a sequence ``[T, B, ...]``; else one step ``[B, ...]``.
         covers_products: the cost includes the matrix products inside the module (parallel neurons).
+        unit: size of one spike, where declared.
         assumed: what the cost takes for granted, to be stated in the report.
     """
 
@@ -61,6 +63,7 @@ class NeuronSpec:
     time_first: bool = False
     covers_products: bool = False
     assumed: str = ""
+    unit: float | None = None
 
 
 NeuronRule = Callable[[Any], NeuronSpec]
@@ -105,6 +108,7 @@ def neuron_spec(module: nn.Module) -> NeuronSpec | None:
             signed=bool(getattr(module, "signed", False)),
             time_first=True,
             covers_products=bool(getattr(module, "covers_products", False)),
+            unit=_unit(getattr(module, "spike_unit", None)),
         )
     for cls in type(module).__mro__:
         rule = _RULES.get((cls.__module__.partition(".")[0], cls.__name__))
@@ -116,3 +120,11 @@ def neuron_spec(module: nn.Module) -> NeuronSpec | None:
                 )
             return spec
     return None
+
+
+def _unit(unit: Any) -> float | None:
+    """A positive number, or a tensor of one; units that differ between channels are no single one."""
+    if isinstance(unit, Tensor):
+        unit = unit.item() if unit.numel() == 1 else None
+    ok = isinstance(unit, (int, float)) and 0 < unit < math.inf
+    return float(unit) if ok else None

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["How", "assign", "layout"]
+__all__ = ["How", "assign", "layout", "lies_exactly"]
 
 How = int | Literal["once", "spread"]
 Array = NDArray[np.float64]
@@ -44,6 +44,15 @@ def layout(rows: int, calls: int, shape: tuple[int, ...] | None, steps: int, bat
     return "once" if rows % batch == 0 and not strange else "spread"
 
 
+def lies_exactly(rows: int, calls: int, shape: tuple[int, ...], steps: int, batch: int) -> bool:
+    """The leading axes are ``[t, B]`` of all ``t`` steps in a call, ``[T*B]``, or ``[B]`` in a loop."""
+    if shape[0] == batch and calls % steps == 0:
+        return True
+    if len(shape) > 1 and shape[1] == batch and shape[0] and steps % shape[0] == 0:
+        return rows % (shape[0] * batch) == 0 and calls * shape[0] % steps == 0
+    return shape[0] == steps * batch
+
+
 def _readings(shape: tuple[int, ...] | None, calls: int, steps: int, batch: int) -> Iterator[int]:
     """Steps per call that the shape suggests, likeliest first."""
     if not shape:
@@ -59,6 +68,8 @@ def _readings(shape: tuple[int, ...] | None, calls: int, steps: int, batch: int)
         if shape[0] != batch:  # samples split further, as into patches
             yield 1
             yield steps
+    if len(shape) > 1 and shape[0] and shape[0] != batch and shape[1] % batch == 0:  # [T, B * patches, ...]
+        yield shape[0]
 
 
 def assign(values: Sequence[Array | int], rows: int, how: How, steps: int, batch: int) -> Array:

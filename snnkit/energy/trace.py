@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from ..checks import integer
 from ..errors import ConfigError, InputTypeError, require
+from .axes import AXES, Held, axes_of, steps_of
 from .counts import Counts
 from .guard import Snapshot, same_random_numbers, unfused
 from .ledger import Ledger, OpRecord
 from .moments import Moments
 from .provenance import tensors_in
-from .static import same_at_every_step
 from .watch import Watch
 
 __all__ = ["Trace", "Uncounted", "trace"]
@@ -107,6 +107,7 @@ def trace(
     inputs: Any,
     *,
     T: int | None = None,
+    axes: Held | None = None,
     per_sample: bool = False,
     popcounts: bool = False,
     preprocessing: bool = False,
@@ -122,6 +123,9 @@ def trace(
         T: time steps per inference. Default: the steps that the neurons of the model see, if they take
             sequences ``[T, B, ...]`` (snnkit, spikingjelly multi-step, norse); else 1, with a warning.
             Needed for networks whose loop over time calls neurons step by step (snntorch).
+        axes: leading axes of the first tensor of every input: "TB" ``[T, B, ...]``, "BT" ``[B, T, ...]``, "B"
+            ``[B, ...]`` without time, which the model repeats itself, or "T*B", both on one axis, time-major.
+            Default: as what the neurons see and the operations run on; ``warnings`` tell if several fit.
         per_sample: keep the counts of every sample in ``Trace.by_sample``.
         popcounts: also count the ones in the binary numbers of integer operands, which
             ``price(multilevel="bitserial")`` needs.
@@ -138,8 +142,8 @@ def trace(
         A :class:`Trace`. Warnings are collected in ``Trace.warnings``, not emitted.
 
     Raises:
-        InputTypeError: model or inputs of another type; nested and meta tensors. ConfigError: T < 1, no
-            batch at all, or ``strict`` and something is not counted.
+        InputTypeError: model or inputs of another type; nested and meta tensors. ConfigError: T < 1,
+            axes that an input has not, no batch at all, or ``strict`` and something is not counted.
 
     Limits: a module whose ``forward`` is called directly is not seen as a module. Kernels that are no
     operators of torch are seen by their results only, and modules that run in other threads by their calls:
@@ -149,6 +153,7 @@ def trace(
         raise InputTypeError(f"trace.model: got {type(model).__name__}, expected a torch.nn.Module.")
     ok = T is None or (isinstance(T, int) and not isinstance(T, bool) and T >= 1)
     require(ok, "trace.T", T, "an integer >= 1, or None to read it off the neurons")
+    require(axes is None or axes in AXES, "trace.axes", axes, f"one of {AXES}, or None to find out")
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if isinstance(model, nn.DataParallel):  # its threads cannot be observed
         model = model.module
@@ -179,12 +184,15 @@ def trace(
                 raise
             finally:
                 snapshot.restore()
-            steps, batch = _axes(watch, ledger, T, args, kwargs, warnings)
+            call = (args, kwargs)
+            steps = steps_of(watch, T, call, axes, warnings)
+            held = axes_of(watch, ledger, call, steps, axes, warnings)
+            batch = held.batch
             for path in ledger.close(steps, batch):
                 warnings[
                     f"{path or 'model'}: its rows fit neither {steps} steps nor {batch} samples; spread"
                 ] = None
-            static = static and same_at_every_step((args, kwargs), steps, batch)
+            static = static and held.static(call)
             found.append(steps)
             samples += batch
     if not found:
@@ -226,7 +234,7 @@ def _declared_bits(model: nn.Module, record: OpRecord) -> int | None:
     """``weight_bits`` of the layer of a product with weights."""
     if record.kind != "weight":
         return None
-    bits = getattr(model.get_submodule(record.path), "weight_bits", None)
+    bits = getattr(dict(model.named_modules())[record.path], "weight_bits", None)
     return None if bits is None else integer(f"{record.path}.weight_bits", bits, 1, 64)
 
 
@@ -280,43 +288,3 @@ def _without_labels(batch: tuple[Any, ...], model: nn.Module) -> tuple[Any, ...]
         p for p in signature(model.forward).parameters.values() if p.kind in kinds and p.default is p.empty
     ]
     return batch[:1] if len(wanted) < 2 else batch
-
-
-# -- time and samples ----------------------------------------------------------------------------------
-
-
-def _axes(
-    watch: Watch,
-    ledger: Ledger,
-    T: int | None,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    warnings: dict[str, None],
-) -> tuple[int, int]:
-    """Time steps and samples of the batch that has just run."""
-    seen = max((shape[0] for shape in watch.sequences), default=0)
-    if T is None:
-        steps = max(seen, 1)
-        if not seen:
-            calls = {len(shapes) for shapes in watch.single.values()}
-            hint = f"; its neurons ran {max(calls)} times per input: pass T={max(calls)}" if calls else ""
-            warnings[f"T is not given and the model takes no sequences: 1 time step assumed{hint}"] = None
-    else:
-        steps = T
-        if seen and T % seen:
-            warnings[f"T={T} was given, but neurons received sequences of {seen} steps"] = None
-    x = next(tensors_in((args, kwargs)), None)
-    shape = tuple(x.shape) if x is not None else ()
-    if 0 in shape[:2]:
-        return steps, 0
-    guesses = [s[1] for s in watch.sequences if len(s) > 1]
-    guesses += [shapes[0][0] for shapes in watch.single.values() if shapes[0]]
-    if seen == steps and len(shape) > 1 and shape[0] == steps:
-        guesses.append(shape[1])
-    guesses += [shape[0]] if shape else []
-    if len(shape) > 1 and shape[0] == steps:
-        guesses.append(shape[1])
-    guesses += [shape[0] // steps] if shape and shape[0] % steps == 0 else []
-    guesses.append(1)
-    fits = {guess: ledger.fit(steps, guess) for guess in dict.fromkeys(guesses)}
-    return steps, max(fits, key=lambda guess: fits[guess])  # the first of the best

@@ -68,7 +68,7 @@ class Watch(TorchDispatchMode):
 
     Attributes:
         tally: (path, operator) -> what was not counted. covered: elements priced as neuron updates.
-        sequences: shapes that time-first neurons saw; single: shapes that one-step neurons saw.
+        sequences: path -> shapes that a time-first neuron saw; single: the same of one-step neurons.
         notes: warnings.
     """
 
@@ -86,7 +86,7 @@ class Watch(TorchDispatchMode):
         self.tally: dict[tuple[str, str], Tally] = {}
         self.covered = 0
         self.notes: dict[str, None] = {}
-        self.sequences: list[tuple[int, ...]] = []
+        self.sequences: dict[str, list[tuple[int, ...]]] = defaultdict(list)
         self.single: dict[str, list[tuple[int, ...]]] = defaultdict(list)
         self.paths: dict[nn.Module, list[str]] = {}
         for path, module in model.named_modules(remove_duplicate=False):
@@ -122,7 +122,7 @@ class Watch(TorchDispatchMode):
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the model once and observe it; hooks and modes are gone afterwards, whatever happens."""
         self.marks = Provenance(self._weights, tensors_in((args, kwargs)))
-        self.sequences, self.single = [], defaultdict(list)
+        self.sequences, self.single = defaultdict(list), defaultdict(list)
         self._stack, self._calls = [], Calls()
         self._bottom, self._thread = sys._getframe(), get_ident()
         with ExitStack() as stack:
@@ -191,7 +191,7 @@ class Watch(TorchDispatchMode):
     def _neuron(self, path: str, spec: NeuronSpec, x: Tensor, y: Tensor) -> None:
         self.marks.follow([self.marks.get(x)], y)  # a kernel outside of torch leaves its output unmarked
         if spec.time_first:
-            self.sequences.append(tuple(x.shape))
+            self.sequences[path].append(tuple(x.shape))
         else:
             self.single[path].append(tuple(x.shape))
         if spec.cost is None:
@@ -209,7 +209,7 @@ class Watch(TorchDispatchMode):
     def _delay(self, path: str, spec: Any, x: Tensor, y: Tensor) -> None:
         source = self.marks.get(x)
         self.marks.follow([source], y)
-        self.sequences.append(tuple(x.shape))
+        self.sequences[path].append(tuple(x.shape))
         seen = source.alphabet if source is not None and source.alphabet is not None else observe(x)
         if seen.kind == "empty" and source is not None and source.declared is not None:
             seen = source.declared

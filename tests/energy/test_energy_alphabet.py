@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -181,3 +184,84 @@ def test_autocast_rounding_changes_neither_alphabet_nor_levels():
         result = trace(nn.Linear(300, 1), ninths)
     assert result.records[0].a.levels == 9
     assert result.total.sum_abs == round(float(ninths.sum()) * 9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("levels", [2, 3, 4, 5, 7, 8, 12, 16])
+@pytest.mark.parametrize("scale", [1.0, 0.25, 3.0, 0.37])
+def test_the_unit_is_the_greatest_common_divisor_of_the_values(scale, levels, dtype):
+    for subset in itertools.combinations(range(1, levels + 1), 3 if levels > 2 else 2):
+        divisor = math.gcd(*subset)
+        if divisor > 1 or levels not in subset:
+            continue  # another case of the table
+        values = torch.tensor([0, *subset], dtype=torch.float64) * scale / levels
+        seen = observe(values.to(dtype))
+        assert (seen.is_event, seen.levels) == (True, levels), subset
+        assert seen.unit == pytest.approx(scale / levels, rel=1e-2 if dtype == torch.bfloat16 else 2e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("batches", "unit", "levels"),
+    [
+        ([[0.5], [0.75]], 0.25, 3),
+        ([[0.5, 1.0], [0.75]], 0.25, 4),
+        ([[0.75], [1.0], [0.5]], 0.25, 4),
+        ([[1.0], [2 / 3], [1 / 3]], 1 / 3, 3),
+        ([[0, 0], [0.4, 0.8], [0.6]], 0.2, 4),
+        ([[1.0], [0.5], [0.25], [0.125]], 0.125, 8),
+        ([[6.0], [10.0], [-15.0]], 1.0, 15),
+    ],
+)
+def test_a_stream_has_the_unit_of_all_its_values_in_any_order(batches, unit, levels, dtype):
+    whole = observe(torch.tensor([v for b in batches for v in b], dtype=dtype))
+    for order in itertools.permutations(batches):
+        seen = EMPTY
+        for batch in order:
+            seen = seen | observe(torch.tensor(batch, dtype=dtype))
+        assert (seen.is_event, seen.levels, seen.signed) == (True, levels, whole.signed)
+        assert seen.unit == pytest.approx(unit, rel=1e-2 if dtype == torch.bfloat16 else 2e-3)
+    assert whole.levels == levels
+
+
+def test_noise_has_no_common_divisor():
+    g = torch.Generator().manual_seed(0)
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        found = [observe(torch.rand(12, generator=g).to(dtype)).is_event for _ in range(100)]
+        assert not any(found)
+        streams = [observe(torch.rand(1, generator=g).to(dtype)) for _ in range(12)]
+        union = EMPTY
+        for seen in streams:
+            union = union | seen
+        assert union == REAL
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("levels", [1, 2, 3, 4, 7, 16, 100, 255])
+@pytest.mark.parametrize("unit", [0.25, 1 / 3, 1 / 255, 0.37, 2.0])
+def test_a_declared_unit_is_exact_at_any_number_of_levels(unit, levels, dtype):
+    counts = torch.tensor([0, levels, max(levels // 2, 1)])
+    for values in (counts.to(dtype) * unit, counts.to(dtype) * torch.tensor(unit, dtype=dtype)):
+        seen = observe(values, unit)
+        assert (seen.is_event, seen.unit) == (True, unit)
+        blurred = dtype == torch.bfloat16 and levels >= 100  # of 8 bits, one step of the type
+        assert abs(seen.levels - levels) <= blurred
+    if levels < 100:
+        assert observe((counts + 0.4).to(dtype) * unit, unit).unit != unit
+
+
+def test_a_neuron_with_counts_stays_priced_as_events_through_a_stream():
+    from snnkit.neurons import IELIF
+
+    net = nn.Sequential(IELIF(4), nn.Linear(6, 2))
+    x = torch.tensor([0.5, 0.75, 1.0, 0, 0, 0]).expand(2, 3, 6)
+    low = torch.tensor([0, 0.5, 0, 0, 0, 0]).expand(2, 3, 6)
+    for batches in ([x], [low, x], [x, low], [low]):
+        record = next(r for r in trace(net, batches).records if r.path == "1")
+        assert (record.a.is_event, record.a.unit) == (True, 0.25)
+        units = sum(float(b.sum()) for b in batches) / 0.25
+        assert sum(c.sum_abs for c in record.counts()) == 2 * units
+    plain = trace(nn.Linear(6, 2), x)  # nothing declared
+    assert (plain.records[0].a.levels, plain.records[0].a.unit) == (4, 0.25)
+    broken = trace(nn.Sequential(Declared(1), nn.Linear(6, 2)), x.new_tensor([2.0, 3.0]).repeat(2, 3, 3))
+    assert broken.records[-1].a.unit == 1

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from snnkit.energy import Profile, estimate, load_profile, price, trace
+from snnkit.energy.axes import Axes
 from snnkit.energy.dataflow import FLOWS
 from snnkit.energy.profile import MemoryLevel
-from snnkit.energy.static import same_at_every_step
 from snnkit.errors import ConfigError, ProfileError
 
 WORD, BIT = 5.0, 10 / 64
@@ -269,12 +269,12 @@ def test_static_input_is_recognised_in_every_layout(tiny_net):
 
 def test_what_cannot_be_compared_counts_as_changing():
     same = torch.ones(3, 2, 4)
-    assert same_at_every_step((same, {"x": same.bool()}), 3, 2)
+    assert Axes(3, 2, "TB").static((same, {"x": same.bool()}))
     for x in (same.to_sparse(), torch.full((3, 2), math.nan), same.to("meta")):
-        assert not same_at_every_step((x,), 3, 2)
-    assert same_at_every_step((torch.rand(2, 5),), 3, 2)  # no time axis
-    assert not same_at_every_step((torch.rand(7, 5),), 3, 2)
-    assert not same_at_every_step((), 3, 2)
+        assert not Axes(3, 2, "TB").static((x,))
+    assert Axes(3, 2, "TB").static((torch.rand(2, 5),))  # no time axis
+    assert not Axes(3, 2, "TB").static((torch.rand(7, 5),))
+    assert not Axes(3, 2, "TB").static(())
 
 
 def test_rate_decides_in_published_scripts():
