@@ -96,7 +96,7 @@ def attention_maps(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     handles = []
     for path, module in model.named_modules():
         if hasattr(module, "projections") and hasattr(module, "heads"):  # what an attention declares
-            for role in module.projections:  # type: ignore[union-attr]
+            for role in module.projections:
                 keep = _keeper(maps, f"{path}.{role}".lstrip("."), module.heads)
                 handles.append(getattr(module, role).register_forward_hook(keep))
     if not handles:
