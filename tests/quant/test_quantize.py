@@ -192,6 +192,10 @@ def test_calibration_measures_norms_again() -> None:
     assert any(k.endswith(".step") for k in changed)
     assert not any(k.endswith("original") for k in changed)
     assert not q.training
+    wanted = {k: v.clone() for k, v in after.items()}
+    quant.calibrate(q, [torch.ones_like(x)])
+    quant.calibrate(q, [x, x])  # what was measured before is forgotten
+    assert all(torch.allclose(v, q.state_dict()[k]) for k, v in wanted.items())
     with pytest.raises(QuantConfigError, match="no batch"):
         quant.calibrate(q, [])
 
@@ -210,6 +214,7 @@ def test_oscillation_is_seen() -> None:
             weight[0, 1] += step
         tracker.update()
     assert tracker.shares() == {"0": 0.25}
+    assert tracker.frequency["0"][0].nonzero().tolist() == [[0]]  # not the one that goes on in one direction
 
 
 def test_annealing_holds_the_certain_weights() -> None:
