@@ -8,6 +8,8 @@ from .delay_kernel import INTERPOLATIONS, Interpolation, delay_kernel, rounded_d
 from .delayed_linear import delayed_linear
 from .dynamics import LIFDynamics
 from .event_linear import event_driven, event_linear
+from .int_layer import IntWeights, int_layer, int_weights
+from .int_values import int_counts, int_rescale
 from .lif import lif
 from .lif_eager import lif_eager
 from .lif_native import lif_native
@@ -25,6 +27,7 @@ __all__ = [
     "DELAY_BACKENDS",
     "INTERPOLATIONS",
     "DelayBackend",
+    "IntWeights",
     "Interpolation",
     "LIFDynamics",
     "Norm",
@@ -38,6 +41,10 @@ __all__ = [
     "event_driven",
     "event_linear",
     "farthest",
+    "int_counts",
+    "int_layer",
+    "int_rescale",
+    "int_weights",
     "isa",
     "keep_memory",
     "library",

@@ -18,6 +18,7 @@ from torch import Tensor
 from ._layout import EVERY, constant_in_graphs, not_plain, per_neuron
 
 __all__ = [
+    "IntJob",
     "Job",
     "NormJob",
     "fill",
@@ -29,7 +30,7 @@ __all__ = [
     "unavailable",
 ]
 
-ABI = 5
+ABI = 6
 SHARE = 65_536  # neuron-steps that are worth a thread of their own
 STATES, PARAMS, SUMS = 2, 10, 3
 PIECES = 32  # of the sums by channel
@@ -79,6 +80,17 @@ class NormJob(c.Structure):
     ]
 
 
+class IntJob(c.Structure):
+    """``snn_int`` of csrc/native.c."""
+
+    _fields_ = [
+        *[(name, c.c_void_p) for name in ("x", "w", "y", "at", "count")],
+        *[(n, c.c_int64) for n in ("images", "height", "width", "out_height", "out_width", "outputs")],
+        *[(name, c.c_int64 * 2) for name in ("kernel", "stride", "padding", "dilation")],
+        *[(name, c.c_int32) for name in ("inputs", "bits", "largest", "threads")],
+    ]
+
+
 @cache
 def library() -> c.CDLL | str:
     """The loaded library, or the reason why there is none."""
@@ -98,6 +110,9 @@ def library() -> c.CDLL | str:
     lib.snn_affine.argtypes = [norm, *[pointer] * 3]
     lib.snn_norm_back.argtypes = [norm, pointer, c.c_int32, *[pointer] * 4]
     i32, i64 = c.c_int32, c.c_int64
+    lib.snn_int_layer.argtypes = [c.POINTER(IntJob)]
+    lib.snn_int_rescale.argtypes = [*[i64] * 3, *[pointer] * 3, i32, pointer, i32]
+    lib.snn_int_counts.argtypes = [*[i64] * 2, pointer, *[i64] * 2, *[i32] * 3, pointer, i32]
     lib.snn_farthest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 3, i32]
     lib.snn_nearest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 4, i32]
     lib.snn_isa(-1)

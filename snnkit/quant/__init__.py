@@ -8,6 +8,7 @@
 from .base import QUANTIZERS, Codes, Quantizer
 from .calibrate import calibrate
 from .check import Offence, SpikeProof, assert_spike_driven
+from .distill import AttentionSimilarityLoss, attention_maps
 from .fold import fold_norms, fuse_blocks
 from .integer import convert_to_integer
 from .integer_file import load_integer, save_integer
@@ -25,6 +26,7 @@ __all__ = [
     "CGA",
     "LSQ",
     "QUANTIZERS",
+    "AttentionSimilarityLoss",
     "Binary",
     "Codes",
     "IntegerModel",
@@ -39,6 +41,7 @@ __all__ = [
     "StatsQ",
     "Ternary",
     "assert_spike_driven",
+    "attention_maps",
     "calibrate",
     "convert_to_integer",
     "fold_norms",

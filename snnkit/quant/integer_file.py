@@ -75,7 +75,12 @@ def serialised(program: Program) -> bytes:
     from safetensors.torch import save
 
     text, tensors = _described(program)
-    return save(tensors, {"program": text, "sha256": _digest(text, tensors)})
+    data = save(tensors, {"program": text, "sha256": _digest(text, tensors)})
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])  # whose metadata come in any order
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    return data[:8] + ordered.ljust(end - 8) + data[end:]
 
 
 def _described(program: Program) -> tuple[str, dict[str, Tensor]]:

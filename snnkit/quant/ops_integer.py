@@ -132,7 +132,7 @@ class IntegerOps(ShapeOps):
     @staticmethod
     def mul(a: Tensor, b: Tensor) -> Tensor:
         """Product of two counts."""
-        return (a.long() * b).to(torch.int32)
+        return (a * b).to(torch.int32)  # below 2^31, as the conversion has checked
 
     @staticmethod
     def matmul(a: Tensor, b: Tensor, *, bound: int) -> Tensor:

@@ -23,7 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import NumericsError, ShapeError
+from ..errors import NumericsError, QuantConfigError, ShapeError
+from ..kernels.int_layer import IntWeights, int_layer, int_weights
+from ..kernels.int_values import int_counts, int_rescale
 from ..readout import READOUTS
 from ..sequence import as_sequence
 from .ops_float import FloatOps
@@ -85,6 +87,11 @@ class _Interpreter(nn.Module):
     def _prepared(self, instruction: Instruction, name: str, tensor: Tensor) -> Tensor:
         raise TypeError(f"{type(self).__name__} must implement _prepared(...)")
 
+    def _run(self, i: int, instruction: Instruction, inputs: list[Tensor], named: dict[str, Any]) -> Tensor:
+        """The result of one instruction; ``named``: its tensors, and what depends on the input."""
+        out: Tensor = getattr(self.ops, instruction.op)(*inputs, **named, **instruction.args)
+        return out
+
     def encode(self, x: Tensor) -> Tensor:
         """``x [T, B, ...]`` as integer counts: ``clip(round(x / input_scale), 0, input_high)``."""
         p = self.program
@@ -105,9 +112,9 @@ class _Interpreter(nn.Module):
         steps, batch = counts.shape[:2]
         for i, instruction in enumerate(self.program.instructions):
             inputs = [values[s] for s in instruction.inputs]
-            tensors = {name: self.get_buffer(f"{name}_{i}") for name in instruction.tensors}
-            sizes = {"sizes": (steps, batch)} if instruction.op == "unfold" else {}
-            out = getattr(self.ops, instruction.op)(*inputs, **tensors, **instruction.args, **sizes)
+            tensors: dict[str, Any] = {name: self.get_buffer(f"{name}_{i}") for name in instruction.tensors}
+            sizes: dict[str, Any] = {"sizes": (steps, batch)} if instruction.op == "unfold" else {}
+            out = self._run(i, instruction, inputs, tensors | sizes)
             if keep is not None:
                 keep(i, instruction, out)
             values[i + 1] = out
@@ -118,6 +125,11 @@ class _Interpreter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[T, B, ...]`` -> real logits, behind the read-out of the network if it has one."""
+        if torch.compiler.is_exporting():
+            raise QuantConfigError(
+                f"{type(self).__name__}: got torch.export, which knows no integer programs. Use "
+                "quant.save_integer, whose file is their form of exchange."
+            )
         with torch.no_grad():
             logits = (self.values(x).double() * self.program.output_scale).to(torch.get_default_dtype())
             return logits if self.readout is None else self.readout(logits)
@@ -126,17 +138,42 @@ class _Interpreter(nn.Module):
 class IntegerModel(_Interpreter):
     """Runs a program on integer tensors: int32 between instructions, int64 inside of them.
 
-    Products with weights use floating-point units as carriers where all partial sums are exact there (below
-    2^24 in float32, 2^53 in float64), which the conversion has proved; nothing is ever rounded.
+    On the CPU products with weights gather the rows that active inputs name, in 4 or 8 bits
+    (:mod:`snnkit.kernels.int_layer`). Elsewhere, and without the C library, they use floating-point units as
+    carriers where all partial sums are exact there (below 2^24 in float32, 2^53 in float64), which the
+    conversion has proved; nothing is ever rounded.
 
     Shape:
         ``[T, B, C, ...] -> [B, classes]``, or what the read-out of the network gives.
 
     Raises:
         ShapeError: another sample shape than that of the example. NumericsError: NaN or Inf in the input.
+        QuantConfigError: under ``torch.export``; the file of ``save_integer`` is the form of exchange.
     """
 
     ops = IntegerOps
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self._gathered: dict[int, IntWeights] = {}
+        for i, instruction in enumerate(program.instructions):
+            conv = instruction.args.get("conv") or {"groups": 1}
+            if instruction.op == "layer" and conv["groups"] == 1:
+                weights = int_weights(instruction.tensors["codes"])
+                if weights is not None:
+                    self._gathered[i] = weights
+
+    def _run(self, i: int, instruction: Instruction, inputs: list[Tensor], named: dict[str, Any]) -> Tensor:
+        if i in self._gathered:
+            conv = instruction.args["conv"] or {}
+            settings = {name: _list(value) for name, value in conv.items() if name != "groups"}
+            out = int_layer(inputs[0], self._gathered[i], **settings)
+        else:
+            native = _NATIVE.get(instruction.op)
+            out = native and native(*inputs, **named, **instruction.args)
+        if out is not None:
+            return out
+        return super()._run(i, instruction, inputs, named)
 
     def _prepared(self, instruction: Instruction, name: str, tensor: Tensor) -> Tensor:
         if name == "codes":
@@ -151,6 +188,13 @@ class SimulatedModel(_Interpreter):
 
     def _prepared(self, instruction: Instruction, name: str, tensor: Tensor) -> Tensor:
         return tensor.double()
+
+
+_NATIVE: dict[str, Callable[..., Tensor | None]] = {"rescale": int_rescale, "counts": int_counts}
+
+
+def _list(value: int | list[int]) -> list[int]:
+    return [value] if isinstance(value, int) else value
 
 
 def simulate_integer(model: IntegerModel) -> SimulatedModel:

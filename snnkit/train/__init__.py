@@ -18,12 +18,14 @@ from .delays import DelayCallback, DelayOptimizers, warn_of_rounding
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
 from .optim import adamw_cosine, parameter_groups
 from .quantization import QuantizationSchedule
+from .quantized import QUANTIZED_MODELS, create_quantized
 from .run import list_recipes, recipe_path, train
 
 del _lightning
 
 __all__ = [
     "DELAY_RECIPES",
+    "QUANTIZED_MODELS",
     "Ablation",
     "AtomicCheckpointIO",
     "Classifier",
@@ -42,6 +44,7 @@ __all__ = [
     "QuantizationSchedule",
     "ablate",
     "adamw_cosine",
+    "create_quantized",
     "evaluate",
     "list_recipes",
     "newest_checkpoint",

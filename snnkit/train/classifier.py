@@ -21,6 +21,7 @@ from ..quant import quantize
 from ..registry import closest
 from .evaluate import open_model
 from .optim import adamw_cosine
+from .quantization import QuantizationSchedule
 from .rates import spike_outputs
 
 __all__ = ["Classifier"]
@@ -44,6 +45,7 @@ class Classifier(L.LightningModule):
         augment: applied to training batches: arguments of :class:`FrameAugment`, or those of :class:`NDA`
             with ``name: nda``, of :class:`CloudAugment` with ``name: cloud``.
         quant: arguments of :func:`snnkit.quant.quantize`: the network is trained with quantised weights.
+        quant_schedule: arguments of :class:`snnkit.train.QuantizationSchedule`, as ``annealing``.
         start_from: run folder or ``model.safetensors`` of the same network, from whose weights to start.
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
 
@@ -70,6 +72,7 @@ class Classifier(L.LightningModule):
         ema: float = 0.0,
         augment: dict[str, Any] | None = None,
         quant: dict[str, Any] | None = None,
+        quant_schedule: dict[str, Any] | None = None,
         start_from: str | None = None,
         seed: int = 0,
     ) -> None:
@@ -85,7 +88,10 @@ class Classifier(L.LightningModule):
         self.net.config = {k: v for k, v in (self.net.config or {}).items() if k != "readout"}
         if start_from is not None:
             self.net.load_state_dict(open_model(start_from)[0].state_dict())
-        self.quant = quant
+        self.quant, self.quant_schedule = quant, quant_schedule or {}
+        _known("quant_schedule", quant_schedule, list(inspect.signature(QuantizationSchedule).parameters))
+        if quant_schedule and quant is None:
+            raise ConfigError("model.quant_schedule: got settings without model.quant, which they belong to.")
         if quant is not None:
             _known("quant", quant, list(inspect.signature(quantize).parameters)[1:-1])
             quantize(self.net, **quant, inplace=True)

@@ -99,7 +99,7 @@ def train(
         loggers.append(_tensorboard(out))
     callbacks: list[Callback] = [FiringRates(), EpochSeed(seed), _checkpoints(out)]
     if cli.model.quant is not None:
-        callbacks.append(QuantizationSchedule())
+        callbacks.append(QuantizationSchedule(**cli.model.quant_schedule))
     if cli.model.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(cli.model.ema)))
     if not sys.stdout.isatty():

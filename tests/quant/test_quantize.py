@@ -44,6 +44,27 @@ def test_models(name: str) -> None:
     assert all(p.grad is not None for p in q.parameters())  # DDP needs no search for unused parameters
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("scheme", quant.QUANTIZERS.names())
+def test_compiled_block(scheme: str) -> None:
+    """A residual block of a quantised transformer is one graph, forward and backward."""
+    torch.manual_seed(0)
+    bits = {"binary": 1, "ternary": 2}.get(scheme, 4)
+    net = snnkit.create_model("sdt_test", num_classes=10, neuron="ilif")
+    block = quant.quantize(net, bits, scheme=scheme).train().blocks[0][0]  # type: ignore[index]
+    width = next(layer.weight.shape[1] for _, layer, _ in quant.quantized_layers(block))  # type: ignore[index]
+    x, found = torch.randn(2, 3, width, 4, 4), []
+    for run in (block, torch.compile(block, fullgraph=True, backend="aot_eager")):
+        block.zero_grad()
+        out = run(x)
+        out.square().sum().backward()
+        found.append((out, [p.grad.clone() for p in block.parameters()]))
+    (plain, wanted), (compiled, got) = found
+    assert torch.equal(plain, compiled)
+    assert all(torch.equal(a, b) for a, b in zip(wanted, got, strict=True))
+    assert all(g.abs().max() > 0 for g in wanted)
+
+
 def test_thirty_two_bits_change_nothing() -> None:
     net, x = small().eval(), spikes(3, 2, 2, 4, 4)
     assert torch.equal(quant.quantize(net, 32)(x), net(x))
@@ -171,6 +192,10 @@ def test_calibration_measures_norms_again() -> None:
     assert any(k.endswith(".step") for k in changed)
     assert not any(k.endswith("original") for k in changed)
     assert not q.training
+    wanted = {k: v.clone() for k, v in after.items()}
+    quant.calibrate(q, [torch.ones_like(x)])
+    quant.calibrate(q, [x, x])  # what was measured before is forgotten
+    assert all(torch.allclose(v, q.state_dict()[k]) for k, v in wanted.items())
     with pytest.raises(QuantConfigError, match="no batch"):
         quant.calibrate(q, [])
 
@@ -189,6 +214,7 @@ def test_oscillation_is_seen() -> None:
             weight[0, 1] += step
         tracker.update()
     assert tracker.shares() == {"0": 0.25}
+    assert tracker.frequency["0"][0].nonzero().tolist() == [[0]]  # not the one that goes on in one direction
 
 
 def test_annealing_holds_the_certain_weights() -> None:

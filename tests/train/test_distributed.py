@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 CODE = '''
 import sys, torch, lightning as L, snnkit
+from snnkit import quant
 from torch import nn
 from torch.nn import functional as F
 from snnkit.train import EpochSampler, InMemory
@@ -22,6 +24,8 @@ class Net(L.LightningModule):
         torch.manual_seed(0)
         head = snnkit.PerStep(nn.Flatten(), nn.Linear(6 * 36, 4))
         self.net = nn.Sequential(snnkit.PerStep(nn.Conv2d(2, 6, 3)), snnkit.LIF(), head)
+        if sys.argv[3] == "quantised":
+            quant.quantize(self.net, 3, inplace=True)
     def training_step(self, batch, i):
         return F.cross_entropy(self.net(batch.x).mean(0), batch.y)
     def configure_optimizers(self):
@@ -49,7 +53,9 @@ if __name__ == "__main__":
 '''
 
 
-def test_two_processes_equal_one_with_the_joined_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", ["float", "quantised"])
+def test_two_processes_equal_one_with_the_joined_batch(tmp_path: Path, weights: str) -> None:
+    """Plain DDP, which refuses unused parameters: every learned step has its gradient too."""
     script = tmp_path / "script.py"
     script.write_text(CODE)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -57,13 +63,14 @@ def test_two_processes_equal_one_with_the_joined_batch(tmp_path: Path) -> None:
     grads = []
     for devices in (1, 2):
         out = tmp_path / f"{devices}.pt"
-        command = [sys.executable, str(script), str(devices), str(out)]
+        command = [sys.executable, str(script), str(devices), str(out), weights]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=120, cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr[-2000:]
         grads.append(torch.load(out, weights_only=True))
     assert len(grads[0]) == len(grads[1]) == 4
+    assert len(grads[0][0]) == {"float": 4, "quantised": 6}[weights]
     for one, two in zip(*grads, strict=True):
         for a, b in zip(one, two, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)

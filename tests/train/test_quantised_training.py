@@ -10,7 +10,7 @@ import torch
 from snnkit import quant
 from snnkit.cli import main
 from snnkit.errors import ConfigError
-from snnkit.train import evaluate, open_model, read_metrics, train
+from snnkit.train import evaluate, open_model, quantization, read_metrics, train
 
 SMALL = [
     "--model.settings={width: 16, depth: 1, heads: 2, ratio: 2, pools: [0, 1, 1, 1]}",
@@ -42,6 +42,19 @@ def test_train_from_a_float_model(float_run: Path, tmp_path: Path) -> None:
 def test_unknown_settings(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="weight_bits"):
         train("digits_qat", tmp_path / "q", [*SMALL, "--model.quant={weight_bit: 4}"])
+
+
+def test_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the recipe reach the callback: the last half of the epochs is annealed."""
+    made: list[quant.CGA] = []
+    monkeypatch.setattr(quantization, "CGA", lambda net, range: made.append(quant.CGA(net, range)) or made[0])
+    schedule = ["--model.quant_schedule={annealing: 0.5, range: 0.1}"]
+    train("digits_qat", tmp_path / "q", [*SMALL, *schedule])
+    assert len(made) == 1
+    with pytest.raises(ConfigError, match="anneal"):
+        train("digits_qat", tmp_path / "r", [*SMALL, "--model.quant_schedule={anneal: 0.5}"])
+    with pytest.raises(ConfigError, match=r"without model\.quant"):
+        train("digits", tmp_path / "r", [*SMALL, *schedule])
 
 
 def test_command(float_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,12 +19,13 @@
 #define SNN_X86 1
 #endif
 
-#define SNN_ABI 5
+#define SNN_ABI 6
 #define MAX_BLOCK 1024
 #define CHUNK 256
 #define LANES 8
 #define PIECES 32 /* of sums by channel; independent of the threads, and so are the sums */
 #define EVENT_TILE 256
+#define INT_TILE 64 /* pixels that share one block of weights */
 #define MAX_DIMS 8 /* coordinates of a point */
 #define PARAMS 10
 #define STATES 2
@@ -69,6 +70,16 @@ typedef struct { /* a batch norm in front of neurons, x [outer, channels, inner]
     float *mean, *var, *scale, *shift; /* [channels] each */
     double eps;
 } snn_norm;
+
+typedef struct { /* a linear layer (one pixel per row) or a convolution on integers, channels last */
+    const int32_t *x; /* [images, height, width, inputs] */
+    const int8_t *w;  /* [blocks of 64 outputs, taps, inputs, 64], or 32 bytes of two: output k low, k + 32 high */
+    int32_t *y;       /* [images, out_height, out_width, outputs] */
+    int32_t *at, *count; /* scratch, of the size of x and of one channel of it */
+    int64_t images, height, width, out_height, out_width, outputs;
+    int64_t kernel[2], stride[2], padding[2], dilation[2];
+    int32_t inputs, bits, largest, threads; /* bits: 4 or 8 in memory; largest: of |w| */
+} snn_int;
 
 typedef struct { /* one piece of a step: n neurons at their place in the block */
     int n;
@@ -186,6 +197,21 @@ void snn_norm_back(const snn_norm *norm, const double *sums, int32_t of_batch, f
 void snn_event_linear(int64_t rows, int32_t inputs, int64_t outputs, const float *x, const float *w, const float *bias,
                       float *y, int32_t *at, float *scale, int32_t threads) {
     CALL(event_linear, rows, inputs, outputs, x, w, bias, y, at, scale, threads);
+}
+
+/* 0, or 1 where int16 does not hold one product: nothing is computed then. */
+int32_t snn_int_layer(const snn_int *job) { return CALL(int_layer, job); }
+
+/* x, y [outer, channels, inner]; m, r [channels] */
+void snn_int_rescale(int64_t outer, int64_t channels, int64_t inner, const int32_t *x, const int64_t *m,
+                     const int64_t *r, int32_t shift, int32_t *y, int32_t threads) {
+    CALL(int_rescale, outer, channels, inner, x, m, r, shift, y, threads);
+}
+
+/* x, y [steps, neurons] */
+void snn_int_counts(int64_t steps, int64_t neurons, const int32_t *x, int64_t decay, int64_t theta, int32_t bits,
+                    int32_t levels, int32_t half_up, int32_t *y, int32_t threads) {
+    CALL(int_counts, steps, neurons, x, decay, theta, bits, levels, half_up, y, threads);
 }
 
 /* Squared distances d [batch, padded] begin at infinity, at -1 in the padding; picked [batch, count] holds the first
