@@ -70,7 +70,7 @@ NAN[2, 5, 1] = np.nan
         (CLOUDS, LABELS + 1, "from 0 to 14"),
         (CLOUDS, LABELS - 1, "from 0 to 14"),
         (CLOUDS, LABELS.astype(float), "labels of float64"),
-        (NAN, LABELS, "cloud 2 has NaN"),
+        (NAN, LABELS, "cloud 2 has coordinates that are not finite"),
         (CLOUDS.astype("S4"), LABELS, "expected numbers"),
     ],
 )

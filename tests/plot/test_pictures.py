@@ -122,7 +122,7 @@ def test_a_suffix_that_is_no_picture_format_is_refused(tmp_path):
 
 
 def test_every_picture_is_covered():
-    helpers = {"PALETTE", "animate", "membrane_trace", "overview", "save"}
+    helpers = {"PALETTE", "animate", "membrane_trace", "overview", "point_groups", "save", "turn"}
     assert set(DRAW) == set(plot.__all__) - helpers
 
 
