@@ -170,11 +170,13 @@ class RecurrentLIF(Membrane):
         return s, RecurrentState(self._after(h, s), s)
 
     def energy_ops(self) -> NeuronOps:
-        """A leak, the input, a comparison; a spike is one addition for every neuron that it reaches."""
-        channels = self.channels or 0
-        reached = {"full": channels - (not self.self_connections), "diag": 1}
+        """A leak, the input, a comparison; "diag": an addition per spike.
+
+        The spikes that "full" and "conv" send through their weights are synaptic operations, counted by the
+        trace as those of any layer.
+        """
         reset = self._reset_ops()
-        reset["spike_add"] += reached.get(self.recurrence, channels * self.kernel_size**2)
+        reset["spike_add"] += float(self.recurrence == "diag")
         return NeuronOps(mul=1.0, add=1.0 + (self.bias is not None), cmp=1.0, state_words=2.0, **reset)
 
     def extra_repr(self) -> str:

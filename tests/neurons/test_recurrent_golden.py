@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 from helpers import golden_gradients, golden_input, oracle, relative_error, same_bits, step_loop, trace
-from torch import Tensor
+from torch import Tensor, nn
 
+from snnkit import energy
 from snnkit.errors import ConfigError, ShapeError
 from snnkit.models import create_model
 from snnkit.neurons import LIF, NeuronFactory, RecurrentLIF, make_neuron
@@ -173,10 +174,15 @@ def test_conv_needs_an_image(shape: tuple[int, ...]) -> None:
 
 
 def test_costs_of_a_spike() -> None:
-    assert RecurrentLIF(8, reset="none").energy_ops().spike_add == 8
-    assert RecurrentLIF(8, self_connections=False).energy_ops().spike_add == 8  # 7 and the soft reset
+    """Products with the recurrent weights are synaptic operations of the trace, and counted nowhere else."""
+    assert RecurrentLIF(8, reset="none").energy_ops().spike_add == 0
+    assert RecurrentLIF(8, reset="soft").energy_ops().spike_add == 1
     assert RecurrentLIF(8, recurrence="diag", reset="hard").energy_ops().spike_add == 1
-    assert RecurrentLIF(8, recurrence="conv", reset="none").energy_ops().spike_add == 72
+    torch.manual_seed(0)
+    neuron, x = RecurrentLIF(8).eval(), torch.rand(5, 2, 8) * 2
+    spikes = neuron(x)
+    assert 0 < spikes[:-1].sum() < spikes[:-1].numel()
+    assert energy.trace(nn.Sequential(neuron), x).total.sop == 8 * spikes[:-1].sum()
 
 
 # -- factory ---------------------------------------------------------------------------------------
