@@ -10,6 +10,7 @@ At inference the profile h is one tap: ``z[t, o] = bias[o] + sum_i sum_s W[o, i,
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Literal, NamedTuple
 
 import torch
@@ -257,7 +258,8 @@ class DelayLinear(Delayed):
             return kernel
         late = self._channel_profile(self._dendrite[0], self.weight, learns=learns).unsqueeze(1)
         rest = self.max_delay + 1 - kernel.shape[-1]
-        return sum(F.pad(kernel, (k, rest - k)) * late[..., k : k + 1] for k in range(rest + 1))  # type: ignore
+        shifted = (F.pad(kernel, (k, rest - k)) * late[..., k : k + 1] for k in range(rest + 1))
+        return reduce(torch.add, shifted)  # the two kernels convolved along the lags
 
     def energy_delays(self) -> WholeDelays:
         """Weights and whole delays, from which :mod:`snnkit.energy` counts operations and memory."""
