@@ -3,7 +3,8 @@
 from .backend import BACKENDS, backend, use_backend
 from .clouds import farthest, nearest
 from .counts import counts
-from .delay_dense import DELAY_BACKENDS, DelayBackend, delay_channels, delay_dense, shift_channels
+from .delay_channels import delay_channels, shift_channels
+from .delay_dense import DELAY_BACKENDS, DelayBackend, delay_dense
 from .delay_kernel import INTERPOLATIONS, Interpolation, delay_kernel, rounded_delay
 from .delayed_linear import delayed_linear
 from .dynamics import LIFDynamics

@@ -1,7 +1,8 @@
-"""Sums over lags: ``z[t, o] = sum_i sum_k K[o, i, k] x[t-k, i]`` in three ways, and channel by channel.
+"""Sums over lags: ``z[t, o] = sum_i sum_k K[o, i, k] x[t-k, i]`` in four ways.
 
-``conv`` is a convolution over time, best up to about 40 lags; ``fft`` multiplies spectra, and its cost hardly
-depends on the number of lags; ``loop`` is one matrix product per lag, the obvious way that the others equal.
+``loop`` is one matrix product per lag, the obvious way that the others equal. ``conv`` is a convolution over
+time, best up to about 40 lags; ``fft`` multiplies spectra, and its cost hardly depends on the number of lags;
+``events`` adds a kernel for every nonzero input, on CPUs the fastest while few are nonzero. ``auto`` chooses.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import BackendError
 from ..sequence import in_transform
+from .delay_events import events_of, events_unavailable, gradient_by_events, sum_events
 
-__all__ = ["DELAY_BACKENDS", "DelayBackend", "delay_channels", "delay_dense", "shift_channels"]
+__all__ = ["DELAY_BACKENDS", "FEW_LAGS", "DelayBackend", "delay_dense", "smooth"]
 
-DelayBackend = Literal["auto", "conv", "fft", "loop"]
-DELAY_BACKENDS: tuple[DelayBackend, ...] = ("auto", "conv", "fft", "loop")
-_CONV_UP_TO = 40  # lags; measured on CPUs
+DelayBackend = Literal["auto", "conv", "fft", "loop", "events"]
+DELAY_BACKENDS: tuple[DelayBackend, ...] = ("auto", "conv", "fft", "loop", "events")
+FEW_LAGS = 40  # up to so many a convolution is faster than spectra; measured on CPUs
+_FEW_EVENTS = 0.2  # share of nonzero inputs under which "auto" goes through events; measured on CPUs
 
 
 def delay_dense(x: Tensor, kernel: Tensor, backend: DelayBackend = "auto", *, tail: bool = False) -> Tensor:
@@ -27,13 +31,21 @@ def delay_dense(x: Tensor, kernel: Tensor, backend: DelayBackend = "auto", *, ta
     Args:
         tail: go on for D steps after the end, on zero input: ``[T + D, B, out]``.
         backend: see above; they agree up to the rounding of sums. ``fft`` is never in less than float32.
+
+    Raises:
+        BackendError: "events" for tensors that the C library cannot take.
     """
     lags = kernel.shape[-1]
     steps = x.shape[0] + (lags - 1 if tail else 0)
     if 0 in (steps, x.shape[1], *kernel.shape[:2]) or x.shape[0] == 0:
         return (x.sum() + kernel.sum()) * x.new_zeros(steps, x.shape[1], kernel.shape[0])  # keeps the graph
     if backend == "auto":
-        backend = "conv" if lags <= _CONV_UP_TO else "fft"
+        backend = "events" if _pays(x, kernel) else _by_lags(lags)
+    if backend == "events":
+        reason = events_unavailable(x, kernel)
+        if reason is not None:
+            raise BackendError(f'delay_dense(backend="events"): {reason}. Choose another backend.')
+        return _ByEvents.apply(x, kernel, steps)
     if backend == "conv":
         rows = F.pad(x.permute(1, 2, 0), (lags - 1, steps - x.shape[0]))
         return F.conv1d(rows, kernel.flip(-1)).permute(2, 0, 1)
@@ -44,10 +56,48 @@ def delay_dense(x: Tensor, kernel: Tensor, backend: DelayBackend = "auto", *, ta
     return torch.stack(parts).sum(0)
 
 
+def _pays(x: Tensor, kernel: Tensor) -> bool:
+    return events_unavailable(x, kernel) is None and int(x.count_nonzero()) < _FEW_EVENTS * x.numel()
+
+
+def _by_lags(lags: int) -> Literal["conv", "fft"]:
+    return "conv" if lags <= FEW_LAGS else "fft"
+
+
+class _ByEvents(torch.autograd.Function):
+    """Finds the events again in the backward pass: they are found faster than kept."""
+
+    @staticmethod
+    def forward(x: Tensor, kernel: Tensor, steps: int) -> Tensor:
+        return sum_events(events_of(x), kernel, steps)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, kernel = ctx.saved_tensors
+        g_x = _input_gradient(g, kernel, len(x)) if ctx.needs_input_grad[0] else None
+        g_kernel = gradient_by_events(events_of(x), g, kernel.shape[-1]) if ctx.needs_input_grad[1] else None
+        return g_x, g_kernel, None
+
+
+def _input_gradient(g: Tensor, kernel: Tensor, steps: int) -> Tensor:
+    """``g_x[t, i] = sum_o sum_k K[o, i, k] g[t+k, o]``: dense, whatever the input was."""
+    lags = kernel.shape[-1]
+    if _by_lags(lags) == "fft":
+        n = smooth(steps + lags - 1)
+        return _spectral_input_gradient(torch.fft.rfft(g, n, dim=0), kernel, n)[:steps]
+    rows = F.pad(g.permute(1, 2, 0), (0, steps + lags - 1 - len(g)))
+    return F.conv1d(rows, kernel.transpose(0, 1)).permute(2, 0, 1)
+
+
 def _fft(x: Tensor, kernel: Tensor, steps: int) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-        n = _smooth(x.shape[0] + kernel.shape[-1] - 1)
+        n = smooth(x.shape[0] + kernel.shape[-1] - 1)
         plain = torch.compiler.is_compiling() or in_transform()
         call = _Spectral.forward if plain else _Spectral.apply
         return call(x.to(dtype), kernel.to(dtype), n, steps).to(x.dtype)
@@ -72,15 +122,19 @@ class _Spectral(torch.autograd.Function):
         (x, kernel), n = ctx.saved_tensors, ctx.n
         spectrum, g_x, g_kernel = torch.fft.rfft(g, n, dim=0), None, None
         if ctx.needs_input_grad[0]:
-            weights = torch.fft.rfft(kernel, n).permute(2, 0, 1)
-            g_x = torch.fft.irfft(spectrum @ weights.conj(), n, dim=0)[: len(x)]
+            g_x = _spectral_input_gradient(spectrum, kernel, n)[: len(x)]
         if ctx.needs_input_grad[1]:
             product = spectrum.transpose(1, 2) @ torch.fft.rfft(x, n, dim=0).conj()
             g_kernel = torch.fft.irfft(product, n, dim=0)[: kernel.shape[-1]].permute(1, 2, 0)
         return g_x, g_kernel, None, None
 
 
-def _smooth(n: int) -> int:
+def _spectral_input_gradient(spectrum: Tensor, kernel: Tensor, n: int) -> Tensor:
+    weights = torch.fft.rfft(kernel, n).permute(2, 0, 1)
+    return torch.fft.irfft(spectrum @ weights.conj(), n, dim=0)
+
+
+def smooth(n: int) -> int:
     """The next number whose only prime factors are 2, 3 and 5: those transforms are fast."""
     while True:
         rest = n
@@ -90,86 +144,3 @@ def _smooth(n: int) -> int:
         if rest == 1:
             return n
         n += 1
-
-
-def delay_channels(x: Tensor, kernel: Tensor) -> Tensor:
-    """Every channel through a kernel of its own: ``y[t, c] = sum_k h[c, k] x[t + D - k, c]``.
-
-    Args:
-        x: ``[D + T, B, C, *]``, beginning D steps before the first output. kernel: ``[C, D + 1]``.
-
-    Returns:
-        ``[T, B, C, *]``.
-    """
-    length, batch, channels = x.shape[:3]
-    if 0 in x.shape or length < kernel.shape[-1]:
-        return x[kernel.shape[-1] - 1 :] + 0 * kernel.sum()
-    rows = x.reshape(length, batch, channels, -1).permute(1, 3, 2, 0)
-    out = F.conv1d(rows.flatten(0, 1), kernel.flip(-1).unsqueeze(1), groups=channels)
-    return out.unflatten(0, rows.shape[:2]).permute(3, 0, 2, 1).reshape(-1, *x.shape[1:])
-
-
-def shift_channels(x: Tensor, lags: Tensor, max_delay: int, kernel: Tensor | None = None) -> Tensor:
-    """:func:`delay_channels` with one whole lag per channel, ``[C]`` int64: only moves values.
-
-    Args:
-        kernel: that of the same lags, ``[C, D + 1]``, if it wants a gradient.
-    """
-    if kernel is None or torch.compiler.is_compiling() or in_transform():
-        moved = x.gather(0, _sources(x, lags, max_delay))
-        return moved if kernel is None else delay_channels(x, kernel)
-    return _Shift.apply(x, kernel, lags)
-
-
-def _sources(x: Tensor, lags: Tensor, max_delay: int) -> Tensor:
-    """Where each output comes from, on axis 0."""
-    steps = x.shape[0] - max_delay
-    first = torch.arange(max_delay, max_delay + steps, device=x.device).unsqueeze(1) - lags
-    ones = (1,) * (x.ndim - 3)
-    return first.view(steps, 1, lags.shape[0], *ones).expand(steps, *x.shape[1:])
-
-
-class _Shift(torch.autograd.Function):
-    """Moves values forward and gradients back; the kernel takes part in its own gradient only."""
-
-    @staticmethod
-    def forward(x: Tensor, kernel: Tensor, lags: Tensor) -> Tensor:
-        return x.gather(0, _sources(x, lags, kernel.shape[-1] - 1))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        x, kernel, lags = inputs
-        ctx.save_for_backward(x, lags)
-        ctx.taps = kernel.shape[-1]
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, lags = ctx.saved_tensors
-        g_x = g_kernel = None
-        if ctx.needs_input_grad[0]:
-            g_x = torch.zeros_like(x).scatter_(0, _sources(x, lags, ctx.taps - 1), g)
-        if ctx.needs_input_grad[1]:
-            g_kernel = _correlate(x, g, ctx.taps)
-        return g_x, g_kernel, None
-
-
-def _correlate(x: Tensor, g: Tensor, taps: int) -> Tensor:
-    """Gradient ``[C, D + 1]`` of the kernel of :func:`delay_channels`."""
-    rows = [t.flatten(3) if t.ndim > 3 else t.unsqueeze(3) for t in (x, g)]
-    if taps > _CONV_UP_TO and 0 not in g.shape:
-        return _correlate_fft(rows[0], rows[1], taps)
-    wide, narrow = (t.permute(1, 3, 2, 0).flatten(0, 1) for t in rows)
-    if 0 in narrow.shape:
-        return x.new_zeros(x.shape[2], taps)
-    weight = x.new_empty(x.shape[2], 1, taps)
-    geometry = ([0], [1], [0], [1], False, [0], x.shape[2])
-    found = torch.ops.aten.convolution_backward(narrow, wide, weight, *geometry, [False, True, False])
-    return found[1].squeeze(1).flip(-1)
-
-
-def _correlate_fft(x: Tensor, g: Tensor, taps: int) -> Tensor:
-    """The same by spectra ``[F, B, C, P]``, summed over samples and places."""
-    n = _smooth(len(x))
-    spectrum = (torch.fft.rfft(x, n, dim=0) * torch.fft.rfft(g, n, dim=0).conj()).sum((1, 3))
-    return torch.fft.irfft(spectrum, n, dim=0)[:taps].flip(0).t()

@@ -30,7 +30,7 @@ __all__ = [
     "unavailable",
 ]
 
-ABI = 6
+ABI = 7
 SHARE = 65_536  # neuron-steps that are worth a thread of their own
 STATES, PARAMS, SUMS = 2, 10, 3
 PIECES = 32  # of the sums by channel
@@ -115,6 +115,10 @@ def library() -> c.CDLL | str:
     lib.snn_int_counts.argtypes = [*[i64] * 2, pointer, *[i64] * 2, *[i32] * 3, pointer, i32]
     lib.snn_farthest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 3, i32]
     lib.snn_nearest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 4, i32]
+    lib.snn_delay_shift.argtypes = [*[i64] * 3, pointer, i32, *[pointer] * 2, i32]
+    lib.snn_delay_correlate.argtypes = [*[i64] * 4, *[pointer] * 4, i32]
+    lib.snn_delay_events.argtypes = [*[i64] * 3, *[pointer] * 4]
+    lib.snn_delay_through.argtypes = [i32, *[i64] * 5, *[pointer] * 6, i32]
     lib.snn_isa(-1)
     return lib
 

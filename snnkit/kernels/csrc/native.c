@@ -19,7 +19,7 @@
 #define SNN_X86 1
 #endif
 
-#define SNN_ABI 6
+#define SNN_ABI 7
 #define MAX_BLOCK 1024
 #define CHUNK 256
 #define LANES 8
@@ -27,6 +27,7 @@
 #define EVENT_TILE 256
 #define INT_TILE 64 /* pixels that share one block of weights */
 #define MAX_DIMS 8 /* coordinates of a point */
+#define DELAY_WIDTH 16 /* channels or outputs whose delays are summed side by side */
 #define PARAMS 10
 #define STATES 2
 #define SUMS 3
@@ -225,4 +226,30 @@ void snn_farthest(int64_t batch, int32_t dims, int64_t padded, int64_t count, in
 void snn_nearest(int64_t batch, int32_t dims, int64_t padded, int64_t queries, int32_t k, const float *planes,
                  const float *query, int64_t *index, float *distance, int32_t threads) {
     CALL(nearest, batch, dims, padded, queries, k, planes, query, index, distance, threads);
+}
+
+/* x [steps + deepest, batch, channels], y [steps, batch, channels]; at [channels]: from an output to its input */
+void snn_delay_shift(int64_t steps, int64_t batch, int64_t channels, const int64_t *at, int32_t back, float *x,
+                     float *y, int32_t threads) {
+    CALL(delay_shift, steps, batch, channels, at, back, x, y, threads);
+}
+
+/* sum [taps, channels]; scratch [threads, (2 steps + 2 taps) * DELAY_WIDTH] */
+void snn_delay_correlate(int64_t steps, int64_t batch, int64_t channels, int64_t taps, const float *x, const float *g,
+                         float *sum, float *scratch, int32_t threads) {
+    CALL(delay_correlate, steps, batch, channels, taps, x, g, sum, scratch, threads);
+}
+
+/* start [batch * inputs + 1]; step, value: as many as x has nonzero entries */
+void snn_delay_events(int64_t steps, int64_t batch, int64_t inputs, const float *x, int32_t *start, int32_t *step,
+                      float *value) {
+    CALL(delay_events, steps, batch, inputs, x, start, step, value);
+}
+
+/* kernel [outputs, inputs, taps], out [steps, batch, outputs]; learn: out is read and kernel written, else the other
+ * way; scratch [threads, (inputs * taps + steps) * DELAY_WIDTH] */
+void snn_delay_through(int32_t learn, int64_t steps, int64_t batch, int64_t inputs, int64_t outputs, int64_t taps,
+                       const int32_t *start, const int32_t *step, const float *value, float *kernel, float *out,
+                       float *scratch, int32_t threads) {
+    CALL(delay_through, learn, steps, batch, inputs, outputs, taps, start, step, value, kernel, out, scratch, threads);
 }
