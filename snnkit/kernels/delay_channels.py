@@ -11,12 +11,10 @@ from torch.nn import functional as F
 from ..sequence import in_transform
 from . import native
 from ._layout import PLAIN
-from .backend import backend
 from .delay_dense import FEW_LAGS, smooth
+from .delay_events import DELAY_WIDTH, native_unavailable
 
 __all__ = ["delay_channels", "shift_channels"]
-
-_WIDTH = 16  # DELAY_WIDTH of csrc/native.c
 
 
 def delay_channels(x: Tensor, kernel: Tensor) -> Tensor:
@@ -61,7 +59,7 @@ class _Shift(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, kernel: Tensor | None, lags: Tensor, max_delay: int) -> Tensor:
-        if not _native(x):
+        if native_unavailable(x) is not None:
             return x.gather(0, _sources(x, lags, max_delay))
         x = x.resolve_neg().contiguous()
         moved = x.new_empty(len(x) - max_delay, *x.shape[1:])
@@ -81,7 +79,7 @@ class _Shift(torch.autograd.Function):
         g_x = g_kernel = None
         if ctx.needs_input_grad[0]:
             g_x = g.new_zeros(ctx.length, *g.shape[1:])
-            if _native(g):
+            if native_unavailable(g) is None:
                 g = g.resolve_neg().contiguous()
                 _move(g_x, g, lags, D, back=True)
             else:
@@ -89,13 +87,6 @@ class _Shift(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             g_kernel = _correlate(x, g, D + 1)
         return g_x, g_kernel, None, None
-
-
-def _native(x: Tensor) -> bool:
-    """Whether the C library moves it."""
-    if backend() in ("reference", "eager") or x.dtype != torch.float32:
-        return False
-    return native.unavailable(x) is None
 
 
 def _move(x: Tensor, y: Tensor, lags: Tensor, max_delay: int, *, back: bool) -> None:
@@ -115,7 +106,7 @@ def _correlate(x: Tensor, g: Tensor, taps: int) -> Tensor:
     if 0 in g.shape:
         return x.new_zeros(x.shape[2], taps)
     rows = [t.flatten(3) if t.ndim > 3 else t.unsqueeze(3) for t in (x, g)]
-    if _native(x) and _native(g):
+    if native_unavailable(x, g) is None:
         return _correlate_native(rows[0].contiguous(), rows[1].contiguous(), taps)
     if taps > FEW_LAGS:
         return _correlate_fft(rows[0], rows[1], taps)
@@ -129,9 +120,9 @@ def _correlate(x: Tensor, g: Tensor, taps: int) -> Tensor:
 def _correlate_native(x: Tensor, g: Tensor, taps: int) -> Tensor:
     steps, batch, channels, places = g.shape
     n = channels * places
-    threads = min(native.threads_for(g.numel()), -(-n // _WIDTH))
+    threads = min(native.threads_for(g.numel()), -(-n // DELAY_WIDTH))
     total = torch.empty(taps, n, **PLAIN)
-    scratch = torch.empty(threads, 2 * (steps + taps) * _WIDTH, **PLAIN)
+    scratch = torch.empty(threads, 2 * (steps + taps) * DELAY_WIDTH, **PLAIN)
     library: Any = native.library()
     library.snn_delay_correlate(
         steps, batch, n, taps, *(t.data_ptr() for t in (x, g, total, scratch)), threads

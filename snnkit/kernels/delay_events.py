@@ -16,9 +16,17 @@ from . import native
 from ._layout import PLAIN
 from .backend import backend
 
-__all__ = ["Events", "events_of", "events_unavailable", "gradient_by_events", "sum_events"]
+__all__ = [
+    "DELAY_WIDTH",
+    "Events",
+    "events_of",
+    "events_unavailable",
+    "gradient_by_events",
+    "native_unavailable",
+    "sum_events",
+]
 
-_WIDTH = 16  # DELAY_WIDTH of csrc/native.c
+DELAY_WIDTH = 16  # of csrc/native.c
 
 
 class Events(NamedTuple):
@@ -34,13 +42,18 @@ def events_unavailable(x: Tensor, kernel: Tensor) -> str | None:
     """Why this form cannot take these tensors now, None if it can."""
     if torch.compiler.is_compiling() or in_transform():
         return "it is no part of compiled graphs and transforms"
+    if x.numel() >= 1 << 31:
+        return "it takes inputs of less than 2^31 values"
+    return native_unavailable(x, kernel)
+
+
+def native_unavailable(x: Tensor, *operands: Tensor) -> str | None:
+    """Why the C library does not take delays of these tensors, None if it does."""
     if backend() in ("reference", "eager"):
         return f"the backend {backend()!r} is chosen"
     if x.dtype != torch.float32:
         return f"it works in float32, the input is {x.dtype}"
-    if x.numel() >= 1 << 31:
-        return "it takes inputs of less than 2^31 values"
-    return native.unavailable(x, kernel)
+    return native.unavailable(x, *operands)
 
 
 def events_of(x: Tensor) -> Events:
@@ -50,7 +63,8 @@ def events_of(x: Tensor) -> Events:
     start = torch.empty(x[0].numel() + 1, dtype=torch.int32, device="cpu")
     step, value = torch.empty(number, dtype=torch.int32, device="cpu"), torch.empty(number, **PLAIN)
     native.library().snn_delay_events(*x.shape, *(t.data_ptr() for t in (x, start, step, value)))  # type: ignore[union-attr]
-    return Events(start, step, value, tuple(x.shape))
+    steps, batch, inputs = x.shape
+    return Events(start, step, value, (steps, batch, inputs))
 
 
 def sum_events(events: Events, kernel: Tensor, steps: int) -> Tensor:
@@ -70,9 +84,9 @@ def gradient_by_events(events: Events, g: Tensor, taps: int) -> Tensor:
 def _through(learn: bool, events: Events, kernel: Tensor, out: Tensor) -> None:
     steps, batch, outputs = out.shape
     inputs, taps = kernel.shape[1:]
-    threads = native.threads_for(len(events.step) * taps * outputs // _WIDTH)
-    threads = min(threads, -(-outputs // _WIDTH))
-    scratch = torch.empty(threads, (inputs * taps + steps) * _WIDTH, **PLAIN)
+    threads = native.threads_for(len(events.step) * taps * outputs // DELAY_WIDTH)
+    threads = min(threads, -(-outputs // DELAY_WIDTH))
+    scratch = torch.empty(threads, (inputs * taps + steps) * DELAY_WIDTH, **PLAIN)
     pointers: list[Any] = [t.data_ptr() for t in (*events[:3], kernel, out, scratch)]
     library: Any = native.library()
     library.snn_delay_through(learn, steps, batch, inputs, outputs, taps, *pointers, threads)

@@ -2,7 +2,8 @@
 
 ``z[t + d[o, i, s], o] += W[o, i, s] x[t, i]`` in the order of t, i and s. That order does not depend on where
 a sequence is cut, so chunks give the bits of one call. Cost: one addition for each nonzero input and synapse,
-whatever the delays are. Registered as the operator ``snnkit::delayed_linear``.
+whatever the delays are. Registered as the operator ``snnkit::delayed_linear``; in float32 on the CPU by the C
+library, with the same bits.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import native
 from .delay_dense import delay_dense
+from .delay_events import native_unavailable
 
 __all__ = ["delayed_linear"]
 
@@ -47,6 +50,13 @@ def _forward(x: Tensor, weight: Tensor, lags: Tensor, pending: Tensor) -> Tensor
     # per input: where its additions land, and what they are; neighbours in memory
     targets = (lags * (batch * out_features) + places).permute(1, 2, 0).flatten(1).contiguous()
     amounts = weight.to(out.dtype).permute(1, 2, 0).flatten(1).contiguous()
+    if native_unavailable(x, weight, pending) is None:
+        x = x.resolve_neg().contiguous()
+        threads = max(1, min(batch, native.threads_for(x.numel())))
+        sizes = steps, batch, x.shape[2], out_features, amounts.shape[1]
+        library: Any = native.library()
+        library.snn_delay_scatter(*sizes, *(t.data_ptr() for t in (x, targets, amounts, out)), threads)
+        return out
     step, sample, unit = x.nonzero(as_tuple=True)
     origin = (step * batch + sample) * out_features
     values = x[step, sample, unit].to(out.dtype).unsqueeze(1)

@@ -118,6 +118,7 @@ def library() -> c.CDLL | str:
     lib.snn_delay_shift.argtypes = [*[i64] * 3, pointer, i32, *[pointer] * 2, i32]
     lib.snn_delay_correlate.argtypes = [*[i64] * 4, *[pointer] * 4, i32]
     lib.snn_delay_events.argtypes = [*[i64] * 3, *[pointer] * 4]
+    lib.snn_delay_scatter.argtypes = [*[i64] * 5, *[pointer] * 4, i32]
     lib.snn_delay_through.argtypes = [i32, *[i64] * 5, *[pointer] * 6, i32]
     lib.snn_isa(-1)
     return lib

@@ -66,7 +66,7 @@ class DelayLinear(Delayed):
     Args:
         in_features, out_features: numbers of inputs and outputs.
         max_delay: largest delay D in steps, >= 0.
-        kind: "axonal" one delay per input (start here: 2x the cost of no delays, and published accuracy is no
+        kind: "axonal" one delay per input (start here: less than 2x the cost of no delays, and published accuracy is no
             lower); "dendritic" one per output; "synaptic" one per connection; "separable" the sum of one per
             input, up to ceil(D/2), and one per output, up to floor(D/2).
         synapses: S, connections between a pair, each with a weight and a delay; more than 1 only if synaptic.
@@ -77,7 +77,8 @@ class DelayLinear(Delayed):
             far: :class:`SigmaSchedule` narrows it during training.
         bias: add a learned constant.
         pad: "causal" keeps T; "extend" goes on for floor(D/2) steps on zero input, as the published code.
-        backend: of synaptic delays in training: "conv", "fft", "loop" (equal up to rounding) or "auto".
+        backend: of synaptic delays in training: "conv", "fft", "loop", "events" (equal up to rounding) or
+            "auto"; see :mod:`snnkit.kernels.delay_dense`.
 
     Attributes:
         weight: ``[out, in, S]`` if synaptic, else ``[out, in]``.

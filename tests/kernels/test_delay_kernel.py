@@ -7,8 +7,17 @@ import torch
 from helpers import relative_error
 from torch import Tensor
 
-from snnkit.kernels import INTERPOLATIONS, delay_channels, delay_dense, delay_kernel, shift_channels
+from snnkit.kernels import (
+    INTERPOLATIONS,
+    delay_channels,
+    delay_dense,
+    delay_kernel,
+    library,
+    shift_channels,
+)
 from snnkit.kernels.delay_kernel import delay_kernel_plain
+
+FORMS = ("loop", "conv", "fft", *([] if isinstance(library(), str) else ["events"]))
 
 # Two inputs, one output, positions P = (0.3, -1.2) of DCLS 0.1.1 with 5 taps, so d = 2 - P; float64.
 WEIGHT, DELAY = (0.8, -0.5), (1.7, 3.2)
@@ -148,7 +157,7 @@ def test_ties_round_to_even() -> None:
 def test_backends_agree(taps: int, steps: int, batch: int, tail: bool) -> None:
     upstream, results = None, []
     x, kernel = torch.randn(steps, batch, 5), torch.randn(4, 5, taps)
-    for backend in ("loop", "conv", "fft"):
+    for backend in FORMS:
         x_, k_ = x.clone().requires_grad_(), kernel.clone().requires_grad_()
         z = delay_dense(x_, k_, backend, tail=tail)
         assert z.shape == (steps + (taps - 1 if tail and steps else 0), batch, 4) or not steps

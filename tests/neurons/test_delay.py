@@ -13,6 +13,7 @@ from torch import nn
 
 import snnkit
 from snnkit.errors import ConfigError, NumericsError, ShapeError, StateShapeError, StreamError
+from snnkit.kernels import library
 from snnkit.neurons import DelayLinear, fractional_delays
 from snnkit.sequence import per_step
 
@@ -160,8 +161,10 @@ def test_kinds_are_special_cases_of_synaptic(interp: str) -> None:
             assert relative_error(cheap.train(training)(x), full.train(training)(x)) < 1e-5
 
 
-@pytest.mark.parametrize("backend", ["conv", "fft", "loop"])
+@pytest.mark.parametrize("backend", ["conv", "fft", "loop", "events"])
 def test_backends_of_the_layer_agree(backend: str) -> None:
+    if backend == "events" and isinstance(library(), str):
+        pytest.skip("the C library was not built")
     x = spikes("synaptic")
     for interp in ("ste", "gauss"):
         wanted, got = (build("synaptic", interp, backend=b) for b in ("loop", backend))

@@ -253,3 +253,9 @@ void snn_delay_through(int32_t learn, int64_t steps, int64_t batch, int64_t inpu
                        float *scratch, int32_t threads) {
     CALL(delay_through, learn, steps, batch, inputs, outputs, taps, start, step, value, kernel, out, scratch, threads);
 }
+
+/* x [steps, batch, inputs], out [at least steps, batch, outputs]; target, amount [inputs, fan] */
+void snn_delay_scatter(int64_t steps, int64_t batch, int64_t inputs, int64_t outputs, int64_t fan, const float *x,
+                       const int64_t *target, const float *amount, float *out, int32_t threads) {
+    CALL(delay_scatter, steps, batch, inputs, outputs, fan, x, target, amount, out, threads);
+}
