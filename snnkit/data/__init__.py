@@ -10,6 +10,7 @@ from .check import Finding, check_dataset, check_files, event_files
 from .clouds import EventClouds, event_clouds
 from .cochlea import Cochlea
 from .collate import Batch, EventBatch, collate, collate_events, time_first
+from .commands import SpeechCommands
 from .dataset import EventDataset, all_items
 from .digits import DigitsEvents
 from .events import Events
@@ -21,6 +22,7 @@ from .heidelberg import SHD, SSC
 from .image_folder import ImageFolder
 from .images import EncodedImages
 from .limits import LIMITS
+from .mel import LogMel
 from .mnist import MNIST, FashionMNIST
 from .modelnet import ModelNet, sample_surface
 from .nmnist import NMNIST
@@ -93,6 +95,7 @@ __all__ = [
     "Format",
     "Framing",
     "ImageFolder",
+    "LogMel",
     "Mesh",
     "ModelNet",
     "NCaltech101",
@@ -101,6 +104,7 @@ __all__ = [
     "ScanObjectNN",
     "ShapesDataset",
     "Sound",
+    "SpeechCommands",
     "SpikeFile",
     "SpokenDigits",
     "Transformed",

@@ -66,9 +66,9 @@ class DelayLinear(Delayed):
     Args:
         in_features, out_features: numbers of inputs and outputs.
         max_delay: largest delay D in steps, >= 0.
-        kind: "axonal" one delay per input (start here: less than 2x the cost of no delays, and published accuracy is no
-            lower); "dendritic" one per output; "synaptic" one per connection; "separable" the sum of one per
-            input, up to ceil(D/2), and one per output, up to floor(D/2).
+        kind: "axonal" one delay per input (start here: less than 2x the cost of no delays, and published
+            accuracy is no lower); "dendritic" one per output; "synaptic" one per connection; "separable" the
+            sum of one per input, up to ceil(D/2), and one per output, up to floor(D/2).
         synapses: S, connections between a pair, each with a weight and a delay; more than 1 only if synaptic.
         interp: "ste" whole delays forward, Gaussian gradient; "gauss" Gaussian in training, as DCLS;
             "triangle" linear interpolation in training; "fixed" random delays that are not learned.

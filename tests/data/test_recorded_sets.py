@@ -242,6 +242,7 @@ FROM_DISK = {
     "dvs_gesture": "user<NN>_<light>.aedat.*IBM",
     "shd": "shd_train.h5.*zenkelab.org",
     "ssc": "ssc_valid.h5.*zenkelab.org",
+    "gsc": "<word>/<speaker>_nohash_<number>.wav.*speech_commands_v0.02.tar.gz",
     "spoken": "<digit>_<speaker>_<take>.wav.*github.com",
     "mnist": "train-images-idx3-ubyte",
     "fashion_mnist": "train-images-idx3-ubyte",

@@ -1,15 +1,16 @@
-"""From files in the published format to an accuracy: both protocols, frames of 10 ms, no GSC."""
+"""From files in the published format to an accuracy: both protocols, frames of 10 ms, mel bands."""
 
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.delay_heidelberg import frames, load, main
+from benchmarks.delay_published import PUBLISHED_MEL, frames, load, main
 from snnkit.data import SHD
 from snnkit.errors import ConfigError
 from snnkit.train.delay_recipes import DELAY_RECIPES
@@ -34,12 +35,23 @@ def write(path: Path, number: int, seed: int) -> None:
 def root(tmp_path: Path) -> Path:
     for i, name in enumerate(("shd_train", "shd_test", "ssc_train", "ssc_valid", "ssc_test")):
         write(tmp_path / f"{name}.h5", 20 if "train" in name else 6, i)
+    for number, word in enumerate(("no", "yes")):
+        (tmp_path / word).mkdir()
+        for i in range(8):
+            n = np.arange(4000)
+            with wave.open(str(tmp_path / word / f"a_nohash_{i}.wav"), "wb") as file:
+                file.setparams((1, 2, 16_000, 0, "NONE", ""))
+                file.writeframes((9000 * np.sin(n * (0.1 + 0.2 * number + 0.01 * i))).astype("<i2").tobytes())
+    for name, takes in (("validation", (0, 1)), ("testing", (2, 3))):
+        lines = [f"{word}/a_nohash_{i}.wav" for word in ("no", "yes") for i in takes]
+        (tmp_path / f"{name}_list.txt").write_text("\n".join(lines))
     return tmp_path
 
 
 @pytest.mark.filterwarnings("ignore:delays. .*rounded:UserWarning")
 @pytest.mark.parametrize(
-    ("recipe", "protocol"), [("shd", "val-split"), ("shd", "test-selected"), ("ssc", "val-split")]
+    ("recipe", "protocol"),
+    [("shd", "val-split"), ("shd", "test-selected"), ("ssc", "val-split"), ("gsc", "val-split")],
 )
 def test_from_files_to_an_accuracy(recipe: str, protocol: str, root: Path) -> None:
     out = root / "out" / "row.json"
@@ -63,8 +75,11 @@ def test_sets_of_both_protocols(root: Path) -> None:
     assert [len(load(ssc, root, "val-split")[name][1]) for name in ("train", "choose", "test")] == [20, 6, 6]
     with pytest.raises(ConfigError, match="protocol"):
         load(ssc, root, "test-selected")
-    with pytest.raises(ConfigError, match="no loader of GSC"):
-        load(DELAY_RECIPES["gsc"], root, "val-split")
+    gsc = load(DELAY_RECIPES["gsc"], root, "val-split")
+    assert [len(gsc[name][1]) for name in ("train", "choose", "test")] == [8, 4, 4]
+    deaf = load(DELAY_RECIPES["gsc"], root, "val-split", PUBLISHED_MEL)["train"][0][0]
+    assert deaf.shape == gsc["train"][0][0].shape == (101, 140)
+    assert bool((deaf[:, -53:] == -100).all())
 
 
 def test_frames_are_counts_of_ten_milliseconds(root: Path) -> None:
