@@ -1,10 +1,10 @@
 """The published recipes of learned delays (arXiv 2306.17670) on SHD, SSC or GSC, for who has the recordings.
 
 ROOT holds shd_train.h5 and shd_test.h5; ssc_train.h5, ssc_valid.h5 and ssc_test.h5; or the folders and lists
-of Speech Commands. As published: counts in frames of 10 ms, sums of 5 neighbouring units, padded in the batch
-with silence; of GSC 140 mel bands in dB, see :mod:`snnkit.data.mel`. ``test-selected`` takes the best epoch on
-the test set; ``val-split`` the best on the published validation set, of SHD on a fifth of the training set, and
-measures the test set once. Epochs are chosen by rounded delays.
+of Speech Commands. As published: counts in frames of 10 ms, sums of 5 neighbouring units, padded in the
+batch with silence; of GSC 140 mel bands in dB, see :mod:`snnkit.data.mel`. ``test-selected`` takes the best
+epoch on the test set; ``val-split`` the best on the published validation set, of SHD on a fifth of the
+training set, and measures the test set once. Epochs are chosen by rounded delays.
 
 python -m benchmarks.delay_published ROOT --recipe shd --protocol val-split [--interp ste]
 """
@@ -132,9 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = DELAY_RECIPES[args.recipe]
     sets = load(recipe, args.root, args.protocol, PUBLISHED_MEL if args.published_bands else None)
     row = train(recipe, sets, args.epochs or recipe.epochs, args.seed, interp=args.interp)
-    asked = {
-        name: getattr(args, name) for name in ("recipe", "protocol", "interp", "published_bands", "seed")
-    }
+    asked = {name: value for name, value in vars(args).items() if name not in ("root", "epochs", "out")}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps({**asked, **row}, indent=1))
     print(f"wrote {args.out}: {row}")

@@ -10,9 +10,9 @@ spaced in mel = 2595 log10(1 + f / 700) from ``low_hz`` to ``high_hz``. Half the
 ``sinc(0.495 j) 0.495 cos^2(pi 0.495 j / 12)``, |0.495 j| <= 6, at every second sample.
 
 Source: the code of arXiv 2306.17670 and the defaults of torchaudio that it relies on (resampling by a sinc
-with a Hann window of 6 zero crossings, rolloff 0.99; mel scale of HTK, no norm; decibels without a limit). Its
-bands end at 14 kHz, above the 4 kHz that there are, so that 53 of 140 hear nothing; ``high_hz`` is 4000 here,
-and 7 low bands lie between two frequencies of the window.
+with a Hann window of 6 zero crossings, rolloff 0.99; mel scale of HTK, no norm; decibels without a limit).
+Its bands end at 14 kHz, above the 4 kHz that there are, so that 53 of 140 hear nothing; ``high_hz`` is 4000
+here, and 7 low bands hear nothing, since they lie between two frequencies of the window.
 """
 
 from __future__ import annotations

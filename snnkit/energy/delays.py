@@ -15,6 +15,9 @@ declares its delays by a method ``energy_delays()``, which returns any object wi
 Its input and output are sequences ``[T, B, ...]``; the I inputs of a weight are the last axis. What the
 module runs inside (convolutions with long kernels, Fourier transforms, loops) is not counted again.
 
+A neuron whose own output comes back to it later, over synapses that are counted as they run, declares the delays
+of that way by a method ``energy_returns()``: the same attributes, without a weight.
+
 Memory, class "c" of a price. Inputs: a shift register of sum_i d_i values, every event is written and read
 once. Outputs: the same for sum_o d_o accumulators, every step. Synapses: a pending buffer of O (D + 1)
 accumulators, in which every synaptic operation reads and writes, and every output reads and clears once per
@@ -34,12 +37,18 @@ from .alphabet import Alphabet
 from .rules import DelayMemory, OpCount
 from .synaptic import levels, nonzero_per_row
 
-__all__ = ["delay_count", "delays_of"]
+__all__ = ["delay_count", "delays_of", "returns_of"]
 
 
 def delays_of(module: Any) -> Any | None:
     """What a module declares, see above; None if it delays nothing."""
     declare = getattr(module, "energy_delays", None)
+    return declare() if callable(declare) else None
+
+
+def returns_of(module: Any) -> Any | None:
+    """What a neuron declares of its output on the way back to itself; None if it delays nothing."""
+    declare = getattr(module, "energy_returns", None)
     return declare() if callable(declare) else None
 
 

@@ -25,7 +25,7 @@ from ..errors import InputTypeError, SnnkitError
 from . import foreign_neurons as foreign_neurons  # registers its rules
 from .alphabet import BINARY, EMPTY, REAL, Alphabet, has_no_zero, observe
 from .calls import Calls
-from .delays import delay_count, delays_of
+from .delays import delay_count, delays_of, returns_of
 from .layout import keeps_alphabet
 from .ledger import Ledger
 from .neuron_count import neuron_count
@@ -167,6 +167,7 @@ class Watch(TorchDispatchMode):
                     self._delay(frame.path, delays_of(module), x, y)
                 elif frame.spec is not None:
                     self._neuron(frame.path, frame.spec, x, y)
+                    self._returns(frame.path, returns_of(module), y)
         self._filled_elsewhere(tensors_in((out,)), frame)
 
     @contextmanager
@@ -221,6 +222,13 @@ class Watch(TorchDispatchMode):
         elif mark is not None and source is not None:  # held back, and zeros before
             mark.alphabet, mark.declared = source.alphabet, source.declared
         self.ledger.add(path, "delay", self._site(), count)
+
+    def _returns(self, path: str, spec: Any | None, y: Tensor) -> None:
+        """Outputs of a neuron that wait before they come back to it."""
+        if spec is not None:
+            mark = self.marks.get(y)
+            seen = mark.alphabet if mark is not None and mark.alphabet is not None else observe(y)
+            self.ledger.add(path, "delay", self._site(), delay_count(path, spec, y, y, seen))
 
     def _mark_of_all(self, y: Tensor) -> Mark | None:
         """The mark of the storage of ``y``, if ``y`` is all of it and not a view of a part."""

@@ -20,6 +20,7 @@ from ..errors import require
 from ..kernels import Interpolation
 from ..sequence import check_state, state_dtype
 from .base import NeuronOps
+from .delay_line import WholeLine
 from .delayed import Delayed
 from .lif import LIF, LIFState
 
@@ -133,6 +134,10 @@ class DelayRecurrentLIF(Delayed):
         """Those of the LIF, the sum of both inputs; products with ``weight`` are seen by the trace."""
         ops = self.neuron.energy_ops()
         return replace(ops, add=ops.add + 1)
+
+    def energy_returns(self) -> WholeLine:
+        """Whole delays of its spikes on their way back, from which :mod:`snnkit.energy` counts memory."""
+        return WholeLine(None, (self.lags(),), self.max_delay)
 
     def extra_repr(self) -> str:
         """Every setting of the delays."""

@@ -6,7 +6,8 @@ import pytest
 import torch
 from helpers import relative_error, same_bits
 
-from snnkit.energy import trace
+from snnkit.energy import price, trace
+from snnkit.energy.rules import DelayMemory
 from snnkit.errors import ConfigError
 from snnkit.neurons import DelayRecurrentLIF, RecurrentLIF, SigmaSchedule
 
@@ -83,6 +84,18 @@ def test_every_returning_spike_is_counted_once_per_neuron_it_reaches() -> None:
     total = trace(layer, [x], T=15).total
     assert (total.sop, total.neuron_steps) == (6 * arrive, 15 * 3 * 6)
     assert arrive > 10
+
+
+def test_spikes_wait_in_a_shift_register_per_neuron() -> None:
+    """As long as the delay beyond the step that any recurrence takes; written, read, its delay looked up."""
+    layer, x = DelayRecurrentLIF(6, 4, beta=0.5, threshold=0.6).eval(), torch.rand(15, 3, 6)
+    found = trace(layer, [x], T=15)
+    held = [memory for record in found.records for memory in record.delays]
+    assert held == [DelayMemory("input", 6, int(layer.lags().sum()), 4)]
+    memory = [line for line in price(found).lines if line.term == "mem_c"]
+    assert sum(line.count for line in memory) == pytest.approx(3 * int(layer(x).sum()) / 3)
+    assert all(line.pj > 0 for line in memory)
+    assert not found.uncounted
 
 
 @pytest.mark.parametrize(
