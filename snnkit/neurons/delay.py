@@ -232,6 +232,9 @@ class DelayLinear(Delayed):
 
     def _synaptic(self, x: Tensor, state: DelayState, tail: bool) -> tuple[Tensor, DelayState]:
         weight, steps = self.weight.to(x.dtype), x.shape[0]
+        if self.max_delay == 0:
+            now = self._profile("delay", weight)[..., 0]
+            return per_step(lambda rows: F.linear(rows, now), x, training=self.training), state
         if self.rounded and not (self.training or torch.compiler.is_compiling() or in_transform()):
             out, pending = delayed_linear(x, weight, self.lags(), state.pending.transpose(0, 1))
             return out, DelayState(state.inputs, pending.transpose(0, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import time
 
 import pytest
 import torch
@@ -25,6 +26,17 @@ SPLITS = [(12,), (6, 6), (1,) * 12, (3, 1, 8), (0, 5, 0, 7), (11, 1)]
 def test_evaluation_equals_the_shift_loop(name: str, interp: str) -> None:
     layer, x = build(name, interp).eval(), spikes(name)
     assert relative_error(layer(x).double(), shift_loop(layer, x)) < 1e-6
+
+
+@pytest.mark.parametrize("name", [*LINEAR, "line"])
+@pytest.mark.parametrize("training", [True, False])
+def test_whole_delays_equal_the_shift_loop_bit_for_bit(name: str, training: bool) -> None:
+    """With whole weights every order of summation gives the same bits."""
+    layer, x = build(name).train(training), spikes(name)
+    with torch.no_grad():
+        for parameter in (p for n, p in layer.named_parameters() if "delay" not in n):
+            parameter.copy_((8 * parameter).round())
+    assert torch.equal(layer(x).double(), shift_loop(layer, x))
 
 
 @every_layer
@@ -143,10 +155,11 @@ def test_without_delay_it_is_a_linear_layer(kind: str) -> None:
     layer, x = DelayLinear(4, 5, 0, kind=kind), spikes("axonal")
     weight = layer.weight.detach().reshape(5, 4)
     wanted = per_step(lambda r: nn.functional.linear(r, weight), x, training=False)
-    assert relative_error(layer(x), wanted) < 1e-6
-    assert relative_error(layer.eval()(x), wanted) < 1e-6
-    if kind != "synaptic":
-        assert same_bits(layer(x).detach(), wanted)
+    for training in (True, False):
+        assert same_bits(layer.train(training)(x).detach(), wanted)
+    layer.train()(x).sum().backward()
+    assert layer.delay.grad is not None  # as distributed training needs of every parameter
+    assert not layer.delay.grad.any()
 
 
 @every_interp
@@ -241,6 +254,25 @@ def test_exported(name: str) -> None:
     layer, x = build(name).eval(), spikes(name)
     program = torch.export.export(layer, (x,))
     assert relative_error(program.module()(x), layer(x)) < 1e-5
+
+
+def test_cost() -> None:
+    """Processor time of forward and backward over that of nn.Linear; measured: 1.3 and 5.3."""
+    x = (torch.rand(100, 32, 140) < 0.05).float().requires_grad_()
+    layers = [nn.Linear(140, 256), DelayLinear(140, 256, 24), DelayLinear(140, 256, 24, kind="synaptic")]
+    best, threads = [float("inf")] * 3, torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(5):
+            for i, layer in enumerate(layers):
+                start = time.process_time()
+                layer(x).sum().backward()
+                best[i] = min(best[i], time.process_time() - start)
+    finally:
+        torch.set_num_threads(threads)
+    linear, axonal, synaptic = best
+    assert axonal < 4 * linear
+    assert synaptic < 20 * linear
 
 
 # -- training ------------------------------------------------------------------------------------
