@@ -1,7 +1,8 @@
 """Layers with learned delays: forward and backward beside nn.Linear and the DCLS package, float32, 1 thread.
 
-Batch 32, 5 % of the inputs are spikes, the gradient of the input included. Equality with DCLS is checked
-before anything is timed. Memory: what a forward keeps for the backward, input and parameters excluded.
+Batch 32, the gradient of the input included; 5 % of the inputs are spikes, and 50 % in one row more, where
+synaptic delays are not summed event by event. Equality with DCLS is checked before anything is timed. Memory:
+what a forward keeps for the backward, input and parameters excluded.
 
 python -m benchmarks.delays          (pip install --no-deps DCLS==0.1.1)
 """
@@ -20,7 +21,13 @@ from snnkit.neurons import DelayLinear
 
 from .harness import race, save, show
 
-SIZES = [(9, 100, 140, 256), (25, 100, 140, 256), (61, 100, 256, 256), (121, 250, 140, 256)]
+SIZES = [  # taps, steps, inputs, outputs, share of spikes
+    (9, 100, 140, 256, 0.05),
+    (25, 100, 140, 256, 0.05),
+    (25, 100, 140, 256, 0.5),
+    (61, 100, 256, 256, 0.05),
+    (121, 250, 140, 256, 0.05),
+]
 BATCH = 32
 
 
@@ -58,8 +65,8 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rows = []
-    for taps, steps, inputs, outputs in SIZES:
-        x = (torch.rand(steps, BATCH, inputs) < 0.05).float().requires_grad_()
+    for taps, steps, inputs, outputs, share in SIZES:
+        x = (torch.rand(steps, BATCH, inputs) < share).float().requires_grad_()
         calls: dict[str, Callable[[], Any]] = {}
         memory: dict[str, float] = {}
 
@@ -89,7 +96,7 @@ def main() -> None:
         if error > 1e-4:
             raise SystemExit(f"{taps} taps: outputs differ by {error}; not timed")
         add("DCLS", dcls, theirs)
-        size = f"{taps} taps, {steps} steps, {inputs} to {outputs}"
+        size = f"{taps} taps, {steps} steps, {inputs} to {outputs}, {100 * share:g} % spikes"
         seconds, over_linear = race(calls, "linear", 7)
         _, against = race({n: calls[n] for n in ("synaptic, ste", "synaptic, gauss", "DCLS")}, "DCLS", 7)
         for name in calls:

@@ -80,7 +80,7 @@ late = torch.arange(D, -1, -1).view(1, 1, -1, 1, 1)  # the lag of every slice
 short = [accuracy(net, kernel * (late <= d)) for d in range(D, -1, -1)]
 print(f"accuracy {full:.1f} %, chance {100 / MOTIONS:.1f} %; with 1/16 of the weights {pruned[4]:.1f} %")
 
-figure, axes = plt.subplots(MOTIONS, D + 1, figsize=(5, 8))
+figure, axes = plt.subplots(MOTIONS, D + 1, figsize=(5, 8), layout="constrained")
 far = float(kernel.abs().max())
 for c, row in enumerate(axes):
     for d, ax in enumerate(row):
@@ -95,7 +95,7 @@ _, ax = plt.subplots(figsize=(5, 3))
 ax.semilogx(shares, pruned, "o-", label="smallest weights removed")
 ax.semilogx([(D + 1 - i) / (D + 1) for i in range(D + 1)], short, "s--", label="longest delays removed")
 ax.axhline(100 / MOTIONS, color="0.6", linewidth=1)
-ax.set(xlabel="share of weights that remains", ylabel="accuracy (%)", ylim=(0, 102))
+ax.set(xlabel="share of weights that remains", ylabel="accuracy (%)", ylim=(0, 105))
 ax.legend(frameon=False, loc="center", fontsize=8)
 ax.figure.set_layout_engine("tight")
 plot.save(ax, OUT / "pruning.png")

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from ..sequence import in_transform
 from . import native
+from ._delay_events import DELAY_WIDTH, native_unavailable
 from ._layout import PLAIN
 from .delay_dense import FEW_LAGS, smooth
-from .delay_events import DELAY_WIDTH, native_unavailable
 
 __all__ = ["delay_channels", "shift_channels"]
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ..errors import BackendError
 from ..sequence import in_transform
-from .delay_events import events_of, events_unavailable, gradient_by_events, sum_events
+from ._delay_events import events_of, events_unavailable, gradient_by_events, sum_events
 
 __all__ = ["DELAY_BACKENDS", "FEW_LAGS", "DelayBackend", "delay_dense", "smooth"]
 

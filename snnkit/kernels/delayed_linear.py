@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from . import native
+from ._delay_events import native_unavailable
 from .delay_dense import delay_dense
-from .delay_events import native_unavailable
 
 __all__ = ["delayed_linear"]
 

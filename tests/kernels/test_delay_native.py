@@ -18,7 +18,7 @@ from snnkit.kernels import (
     shift_channels,
     use_backend,
 )
-from snnkit.kernels.delay_events import events_of
+from snnkit.kernels._delay_events import events_of
 
 pytestmark = pytest.mark.skipif(isinstance(library(), str), reason="the C library was not built")
 

@@ -18,7 +18,7 @@ from .backend import backend
 
 __all__ = [
     "DELAY_WIDTH",
-    "Events",
+    "Nonzero",
     "events_of",
     "events_unavailable",
     "gradient_by_events",
@@ -29,7 +29,7 @@ __all__ = [
 DELAY_WIDTH = 16  # of csrc/native.c
 
 
-class Events(NamedTuple):
+class Nonzero(NamedTuple):
     """Nonzero inputs by sample, input and step: those of input i of sample b begin at ``start[b in + i]``."""
 
     start: Tensor
@@ -56,7 +56,7 @@ def native_unavailable(x: Tensor, *operands: Tensor) -> str | None:
     return native.unavailable(x, *operands)
 
 
-def events_of(x: Tensor) -> Events:
+def events_of(x: Tensor) -> Nonzero:
     """Those of ``x [T, B, in]``."""
     x = x.detach().resolve_neg().contiguous()
     number = int(x.count_nonzero())
@@ -64,24 +64,24 @@ def events_of(x: Tensor) -> Events:
     step, value = torch.empty(number, dtype=torch.int32, device="cpu"), torch.empty(number, **PLAIN)
     native.library().snn_delay_events(*x.shape, *(t.data_ptr() for t in (x, start, step, value)))  # type: ignore[union-attr]
     steps, batch, inputs = x.shape
-    return Events(start, step, value, (steps, batch, inputs))
+    return Nonzero(start, step, value, (steps, batch, inputs))
 
 
-def sum_events(events: Events, kernel: Tensor, steps: int) -> Tensor:
+def sum_events(events: Nonzero, kernel: Tensor, steps: int) -> Tensor:
     """``[steps, B, out]`` through ``kernel [out, in, D + 1]``."""
     out = torch.empty(steps, events.sizes[1], kernel.shape[0], **PLAIN)
     _through(False, events, kernel.detach().resolve_neg().contiguous(), out)
     return out
 
 
-def gradient_by_events(events: Events, g: Tensor, taps: int) -> Tensor:
+def gradient_by_events(events: Nonzero, g: Tensor, taps: int) -> Tensor:
     """That of the kernel, ``[out, in, taps]``, from that of the output, ``[steps, B, out]``."""
     kernel = torch.empty(g.shape[2], events.sizes[2], taps, **PLAIN)
     _through(True, events, kernel, g.resolve_neg().contiguous())
     return kernel
 
 
-def _through(learn: bool, events: Events, kernel: Tensor, out: Tensor) -> None:
+def _through(learn: bool, events: Nonzero, kernel: Tensor, out: Tensor) -> None:
     steps, batch, outputs = out.shape
     inputs, taps = kernel.shape[1:]
     threads = native.threads_for(len(events.step) * taps * outputs // DELAY_WIDTH)
