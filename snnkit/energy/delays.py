@@ -15,8 +15,8 @@ declares its delays by a method ``energy_delays()``, which returns any object wi
 Its input and output are sequences ``[T, B, ...]``; the I inputs of a weight are the last axis. What the
 module runs inside (convolutions with long kernels, Fourier transforms, loops) is not counted again.
 
-A neuron whose own output comes back to it later, over synapses that are counted as they run, declares the delays
-of that way by a method ``energy_returns()``: the same attributes, without a weight.
+A neuron whose own output comes back to it later, over synapses that are counted as they run, declares the
+delays of that way by a method ``energy_returns()``: the same attributes, without a weight.
 
 Memory, class "c" of a price. Inputs: a shift register of sum_i d_i values, every event is written and read
 once. Outputs: the same for sum_o d_o accumulators, every step. Synapses: a pending buffer of O (D + 1)

@@ -8,6 +8,7 @@ from .attention import SDSA1, SSA, ProjectionArgs, SpikingAttention, channel_sum
 from .block import Residual
 from .conv import Order, SpikingConv
 from .conv_mixers import DWC3, DWC5, DWC7, AvgPoolMixer, ConvBranch, IdentityMixer, MaxPoolMixer, SepConv
+from .dropout import SequenceDropout
 from .dssa import DSSA, FiringRate
 from .ei import EIConv2d, EILinear
 from .embed import EMBEDS, PatchEmbed, ms_sps, sps, sps_ms_order
@@ -67,6 +68,7 @@ __all__ = [
     "ResidualKind",
     "ResidualMLP",
     "SepConv",
+    "SequenceDropout",
     "SpikingAttention",
     "SpikingConv",
     "StridedSSA",

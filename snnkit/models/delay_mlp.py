@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..checks import integer, number
-from ..layers import PerStep
+from ..layers import PerStep, SequenceDropout
 from ..neurons import LIF, DelayLinear, LeakyIntegrator
 from ..sequence import as_sequence
 from ..surrogate import ATan
@@ -23,7 +23,7 @@ class DelayMLP(nn.Module):
         in_features: inputs per step. num_classes: outputs.
         width, depth: neurons of a hidden layer, and number of hidden layers.
         max_delay: largest delay in steps. tau: time constant of all membranes in steps.
-        dropout: share of spikes left out in training.
+        dropout: share of neurons left out in training, each for a whole sequence.
         delays: further arguments of every :class:`DelayLinear`, as ``kind`` or ``interp``.
 
     Shape:
@@ -57,7 +57,7 @@ class DelayMLP(nn.Module):
                 DelayLinear(a, b, max_delay, **delays),
                 PerStep(nn.BatchNorm1d(b)),
                 LIF(tau, decay_input=False, detach_reset=True, surrogate=ATan(5.0)),
-                PerStep(nn.Dropout(dropout)),
+                SequenceDropout(dropout),
             )
             for a, b in pairwise(sizes)
         )

@@ -58,7 +58,7 @@ class DelayOptimizers:
         delays = [g for g in groups if g["name"] == "delays"]
         self.weights = Adam(weights)
         self.delays = Adam(delays) if delays else None
-        self._schedules: list[Any] = [OneCycleLR(self.weights, max_lr=lr, total_steps=epochs + 1)]
+        self._schedules: list[Any] = [OneCycleLR(self.weights, max_lr=lr, total_steps=max(epochs, 2))]
         self.sigma: SigmaSchedule | None = None
         if self.delays is not None:
             self._schedules.append(CosineAnnealingLR(self.delays, epochs))

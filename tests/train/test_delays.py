@@ -72,16 +72,14 @@ def test_published_schedules() -> None:
     weights, delays, momentum, widths = zip(*rows, strict=True)
     assert weights[0] == pytest.approx(2e-4)
     assert max(weights) <= 5e-3
+    assert weights[-1] == pytest.approx(2e-8)  # the cycle is as long as the training
     assert delays[0] == 0.1
     assert delays[4] == pytest.approx(0.05)
     assert momentum[0] == 0.95
     assert min(momentum) < 0.9
     assert widths[:3] == pytest.approx((12, 12 * (0.5 / 12) ** 0.5, 0.5))
     frozen = DelayMLP(4, 3, width=6, depth=1, max_delay=24, interp="fixed")
-    assert (
-        DelayOptimizers(frozen, 8).optimizers == [DelayOptimizers(frozen, 8).weights]
-        or len(DelayOptimizers(frozen, 8).optimizers) == 1
-    )
+    assert len(DelayOptimizers(frozen, 8).optimizers) == 1
 
 
 def test_model_streams_and_refuses_bad_settings() -> None:
