@@ -118,12 +118,17 @@ class DelayRecurrentLIF(Delayed):
         bias = None if self.bias is None else self.bias.to(x.dtype)
         line = list(state.spikes.unbind(1))  # oldest first, one longer with every step
         if self._learns:
-            taps = self._channel_profile("delay", x).flip(-1).t()  # [D + 1, C], oldest first
+            taps = self._channel_profile("delay", x).flip(-1).t().unbind()  # D + 1 of [C], oldest first
         else:
             places = (self.max_delay - self.lags()).expand(1, x.shape[1], -1)
         for now in x.unbind(0):
-            past = torch.stack(line[-self.max_delay - 1 :])  # [D + 1, B, C]
-            back = (past * taps[:, None]).sum(0) if self._learns else past.gather(0, places)[0]
+            past = line[-self.max_delay - 1 :]
+            if self._learns:  # one term at a time: a stack of the past at every step would all be kept
+                back = torch.zeros_like(now)
+                for earlier, tap in zip(past, taps, strict=True):
+                    back = torch.addcmul(back, earlier, tap)
+            else:
+                back = torch.stack(past).gather(0, places)[0]
             spikes, rest = self.neuron.step(now + F.linear(back, weight, bias), rest)
             line.append(spikes)
         fired = line[self.max_delay + 1 :]
