@@ -242,7 +242,7 @@ def test_copies_and_files(name: str) -> None:
 @pytest.mark.parametrize("interp", ["ste", "gauss"])
 def test_compiled(name: str, interp: str) -> None:
     torch.compiler.reset()
-    layer, x = build(name, interp), spikes(name)
+    layer, x = build(name, interp, max_delay=3), spikes(name, steps=5)
     for training in (True, False):
         layer.train(training)
         compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
