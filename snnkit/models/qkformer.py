@@ -69,7 +69,7 @@ def ms_qkformer(
     **backbone: Unpack[BackboneArgs],
 ) -> Backbone:
     """QKFormer with membrane shortcuts; arguments as in :func:`qkformer`."""
-    pool = "second" if stem == "small" else "first"
+    pool = "first" if stem == "imagenet" else "second"
     embeds = [_MS_STEMS.get(stem, ("", {})), ("halve", {"pool": pool})]
     channel = "residual_mlp" if ratio == 1 else "mlp"
     stages = _stages(width, depths, heads, stem, ratio, scale, embeds, channel)
