@@ -1,7 +1,7 @@
 """Spikformer V2 (arXiv 2401.02020). **Experimental**: no code was published, and parts are inferred.
 
-The authors' repository (github.com/ZK-Zhou/spikformer) announces it and holds version 1 alone (issues 20 and 32
-there ask for it): there is nothing to compare with, and no layout of published weights.
+The repository of its authors (github.com/ZK-Zhou/spikformer) announces it and holds version 1 alone (its
+issues 20 and 32 ask for it): there is nothing to compare with, and no layout of published weights.
 
 Published: Spikformer blocks behind a convolutional stem in place of max pooling, and the totals below.
 Inferred: the layers of that stem (:func:`snnkit.layers.scs`), chosen because they meet the totals, membrane
