@@ -8,7 +8,7 @@ pick it up. Give it a ``*_test`` size that runs in milliseconds.
 from .activity import Activity, activity
 from .backbone import Backbone, BackboneArgs, Stage
 from .delay_mlp import DelayMLP
-from .initialise import init_convs
+from .initialise import init_convs, init_linear
 from .io import load_model, read_metadata, save_model
 from .max_former import max_former, max_resnet
 from .meta_spikeformer import e_spikeformer, meta_spikeformer, qsd_transformer
@@ -67,6 +67,7 @@ __all__ = [
     "e_spikeformer",
     "from_reference",
     "init_convs",
+    "init_linear",
     "list_models",
     "list_neurons",
     "load_model",

@@ -14,7 +14,7 @@ from typing import Any, Literal, Unpack
 
 from ..errors import require
 from .backbone import Backbone, BackboneArgs, Stage
-from .initialise import init_convs
+from .initialise import ATTENTION, init_convs, init_linear
 from .registry import ModelInfo, register_model
 from .spikformer import PUBLISHED_NEURONS
 
@@ -68,7 +68,7 @@ def max_former(
         for i, ((embed, embed_args), mixer) in enumerate(zip(embeds, mixers, strict=True))
     ]
     net = Backbone(stages, residual="ms", head_spike=True, published=PUBLISHED_NEURONS, **backbone)
-    return init_convs(net) if stem == "imagenet" else net
+    return init_linear(init_convs(net, ATTENTION)) if stem == "imagenet" else net
 
 
 def max_resnet(
@@ -101,9 +101,10 @@ def max_resnet(
         for i, (width, depth) in enumerate(zip(widths, depths, strict=True))
     ]
     head_args = {"neuron_first": True}
-    return Backbone(
+    net = Backbone(
         stages, residual="ms", head_spike=True, head_args=head_args, published=PUBLISHED_NEURONS, **backbone
     )
+    return init_linear(net)
 
 
 _PAPER = "Max-Former, NeurIPS 2025, arXiv 2505.18608"

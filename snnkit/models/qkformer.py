@@ -15,6 +15,7 @@ from typing import Any, Literal, Unpack
 
 from ..errors import require
 from .backbone import Backbone, BackboneArgs, Stage
+from .initialise import ATTENTION, init_convs, init_linear
 from .registry import ModelInfo, register_model
 from .spikformer import PUBLISHED_NEURONS
 
@@ -73,7 +74,8 @@ def ms_qkformer(
     embeds = [_MS_STEMS.get(stem, ("", {})), ("halve", {"pool": pool})]
     channel = "residual_mlp" if ratio == 1 else "mlp"
     stages = _stages(width, depths, heads, stem, ratio, scale, embeds, channel)
-    return Backbone(stages, residual="ms", head_spike=True, published=PUBLISHED_NEURONS, **backbone)
+    net = Backbone(stages, residual="ms", head_spike=True, published=PUBLISHED_NEURONS, **backbone)
+    return init_linear(init_convs(net, ATTENTION)) if stem == "imagenet" else net
 
 
 def _stages(

@@ -292,7 +292,7 @@ def run(folder: Path, file: Path) -> dict[str, Any]:
 
 
 def size(folder: Path, model: str) -> None:
-    """Parameters of a registered size: those of the published code that ours has a name for, and the rest."""
+    """Parameters of a registered size, and how they begin: those that ours has a name for, and the rest."""
     code = code_of(model)
     if code is None:
         print(f"{model:26}no published code")
@@ -305,6 +305,9 @@ def size(folder: Path, model: str) -> None:
         there = theirs.pop(layout.there(key) or "")
         assert there.numel() == parameter.numel(), key
         same += there.numel()
+        begins = [float(t.std(correction=0)) for t in (parameter, there)]
+        if parameter.numel() > 99 and abs(begins[0] - begins[1]) > 0.06 * max(begins):
+            print(f"{key}: begins with a deviation of {begins[0]:.3g}, published {begins[1]:.3g}")
     unused = sum(parameter.numel() for parameter in theirs.values())
     odd = [key for key in theirs if not any(re.fullmatch(dead, key) for dead in layout.dead)]
     print(f"{model:26}{same:>11,} parameters, and {unused:,} unused ones there", *odd, flush=True)
