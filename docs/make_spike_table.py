@@ -1,8 +1,7 @@
-"""Writes docs/spike_driven.md: which products of which family spikes drive. ``python -m docs.make_spike_table``."""
+"""Writes docs/spike_driven.md, what drives the products of a family: ``python -m docs.make_spike_table``."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import torch
@@ -18,14 +17,14 @@ HEAD = f"""# What drives the products
 
 <!-- Written by `{COMMAND}`; change snnkit/models instead. -->
 
-A convolution or linear layer behind a neuron adds weights where a spike arrives; one that reads real numbers
-multiplies. `snnkit.quant.product_inputs(net, x)` tells for every product of a network which of the two it is, and
-`snnkit.quant.assert_spike_driven` refuses the second kind. Here are all families of `snnkit.models`, in their
-smallest size, in evaluation, on event frames; paths without numbers of stages and blocks. The first convolution
-reads the input, so it stands in no column.
+A convolution or linear layer behind a neuron adds weights where a spike arrives; one that reads real
+numbers multiplies. `snnkit.quant.product_inputs(net, x)` tells for every product of a network which of the
+two it is, and `snnkit.quant.assert_spike_driven` refuses the second kind. Here are all families of
+`snnkit.models`, in their smallest size, in evaluation, on event frames; paths without numbers of stages and
+blocks. The first convolution reads the input, so it stands in no column.
 
-Counts are sums of spikes ("sew" residuals: the number is the largest seen in these small networks, and grows with
-the depth) or the levels of an integer neuron: an input of 3 is three additions, or one multiplication.
+Counts are sums of spikes ("sew" residuals: the number is the largest seen in these small networks, and grows
+with the depth) or the levels of an integer neuron: an input of 3 is three additions, or one multiplication.
 
 | family | binary spikes | counts (largest) | real numbers |
 | --- | --- | --- | --- |
@@ -54,11 +53,8 @@ def lively(name: str) -> tuple[Backbone, torch.Tensor]:
 
 def plain(path: str) -> str:
     """A path without numbers and names that every layer has."""
-    parts = path.split(".")
-    return (
-        ".".join(p for p in parts if not p.isdigit() and p not in ("blocks", "branch", "affine"))
-        or "attention"
-    )
+    kept = [p for p in path.split(".") if not p.isdigit() and p not in ("blocks", "branch", "affine")]
+    return ".".join(kept) or "attention"
 
 
 def row(name: str, net: nn.Module, x: torch.Tensor) -> str:

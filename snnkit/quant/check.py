@@ -57,8 +57,8 @@ def assert_spike_driven(
         listing = "\n  ".join(map(str, proof.offences))
         raise SpikeDrivenError(
             f"assert_spike_driven: {len(proof.offences)} operands are not spikes:\n  {listing}\n"
-            "Put a neuron in front of the layer, fuse factors of a convolution into one, replace average by max "
-            "pooling, or mark an input layer with encoder = True.",
+            "Put a neuron in front of the layer, fuse factors of a convolution into one, replace average by "
+            "max pooling, or mark an input layer with encoder = True.",
             proof.offences,
         )
     return proof
