@@ -17,7 +17,7 @@ from .point_net import PointNetBody, TanhWindow, TransformNet, spiking_pointnet
 from .point_spike_driven import TokenBody, spike_driven_points
 from .point_spikepoint import SpikePointBody, spikepoint
 from .point_transformer import PointTransformerBody, spiking_point_transformer
-from .qkformer import ms_qkformer, qkformer
+from .qkformer import qkformer
 from .reference import (
     KeyLayout,
     ReferenceImport,
@@ -77,7 +77,6 @@ __all__ = [
     "meta_spikeformer",
     "model_info",
     "model_table",
-    "ms_qkformer",
     "qkformer",
     "qsd_transformer",
     "read_metadata",
