@@ -115,6 +115,7 @@ _EVENTS: dict[str, Any] = {"stem": "events", "depths": (1, 1), "mixers": ("dwc3"
 _EVENTS |= {"T": 16, "in_channels": 2, "img_size": 128, "num_classes": 10}
 _SMALL: dict[str, Any] = {"in_channels": 2, "img_size": 16, "num_classes": 10}
 _MICRO = _CIFAR | {"depths": (1, 1, 1)} | _SMALL
+_LIVELY, _CONSTANT = {"scale": 1.0}, ("max_former_cifar", "max_former_dvs")
 _LOG = "logs of the repository, best epoch on the test set"
 
 for _name, _data, _width, _heads, _millions, _accuracy, _source in (
@@ -128,7 +129,7 @@ for _name, _data, _width, _heads, _millions, _accuracy, _source in (
     register_model(
         _name,
         max_former,
-        ModelInfo(_PAPER, _millions, _accuracy, _source),
+        ModelInfo(_PAPER, _millions, _accuracy, _source, _LIVELY if _name.startswith(_CONSTANT) else {}),
         width=_width,
         heads=_heads,
         **_data,

@@ -97,10 +97,11 @@ for _name, _data, _width, _heads, _millions, _accuracy in (
     ("test", _MICRO, 32, 2, None, ""),
 ):
     _source = "repository; in part recalled" if _name.startswith(("cifar", "dvs")) else "repository"
+    _lively = {"scale": 1.0} if _name.startswith("dvs") else {}
     register_model(
         f"qkformer_{_name}",
         qkformer,
-        ModelInfo(_PAPER, _millions, _accuracy, _source if _accuracy else ""),
+        ModelInfo(_PAPER, _millions, _accuracy, _source if _accuracy else "", _lively),
         width=_width,
         heads=_heads,
         **_data,
@@ -108,7 +109,7 @@ for _name, _data, _width, _heads, _millions, _accuracy in (
     register_model(
         f"ms_qkformer_{_name}",
         qkformer,
-        ModelInfo(_MS_PAPER, _millions if _name.startswith("10") else None),
+        ModelInfo(_MS_PAPER, _millions if _name.startswith("10") else None, lively=_lively),
         residual="ms",
         width=_width,
         heads=_heads,

@@ -105,7 +105,13 @@ for _name, _data, _width, _heads, _millions, _accuracy in (
     register_model(
         f"sglformer_{_name}",
         sglformer,
-        ModelInfo(_PAPER, _millions, _accuracy, "repository" if _accuracy else ""),
+        ModelInfo(
+            _PAPER,
+            _millions,
+            _accuracy,
+            "repository" if _accuracy else "",
+            {"scale": 1.0} if _name.startswith(("cifar", "dvs")) else {},
+        ),
         width=_width,
         heads=_heads,
         **_data,

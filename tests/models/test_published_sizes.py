@@ -94,7 +94,8 @@ def test_published_neurons(name: str) -> None:
     arctangent = name.startswith("spikingresformer")
     for path, module in built(name).named_modules():
         if hasattr(module, "dynamics"):
-            low = path.endswith(".attn") and not arctangent
+            inferred = name.startswith("spikformer_v2") and path == "head.neuron"
+            low = (path.endswith(".attn") and not arctangent) or inferred
             assert module.tau == tau
             assert module.threshold == (0.5 if low else 1.0), path
             assert module.dynamics.detach_reset
