@@ -8,6 +8,7 @@ writes them, beside checkouts of that code, and compares every single neuron and
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,16 @@ def test_every_key_is_used_or_reported(case: str) -> None:
 
 @pytest.mark.parametrize("case", ["spikformer_cifar", "spikingresformer"])
 def test_every_missing_key_is_named(case: str) -> None:
-    for key in set(published(case)) - set(load(case).unused):
-        with pytest.raises(CheckpointError, match=rf"{key}: missing"):
-            load(case, {k: t for k, t in published(case).items() if k != key})
+    given = published(case)
+    keys = sorted(set(given) - set(load(case).unused))
+    for start in range(0, len(keys), 20):  # as many as a message names
+        without = set(keys[start : start + 20])
+        with pytest.raises(CheckpointError) as caught:
+            load(case, {k: t for k, t in given.items() if k not in without})
+        assert set(re.findall(r"'(\S+): missing", str(caught.value))) == without
 
 
-@every_case
+@pytest.mark.parametrize("case", ["spikformer_cifar", "spikingresformer", "qsd"])
 def test_wrong_tensors_are_named(case: str) -> None:
     given = published(case)
     key = next(k for k in given if k not in load(case).unused)
@@ -130,7 +135,7 @@ def test_there_and_back(name: str) -> None:
     assert all(torch.equal(t, net.state_dict()[k]) for k, t in back.net.state_dict().items())
 
 
-@pytest.mark.parametrize("name", [n for n in reference_models() if not n.endswith("_test")])
+@pytest.mark.parametrize("name", [n for n in reference_models() if not n.endswith(("_test", "_512", "_768"))])
 def test_every_tensor_of_every_size_has_a_published_name(name: str) -> None:
     with torch.device("meta"):
         net = create_model(name)
