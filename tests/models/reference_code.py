@@ -306,7 +306,7 @@ def size(folder: Path, model: str) -> None:
         assert there.numel() == parameter.numel(), key
         same += there.numel()
         begins = [float(t.std(correction=0)) for t in (parameter, there)]
-        if parameter.numel() > 99 and abs(begins[0] - begins[1]) > 0.06 * max(begins):
+        if abs(begins[0] - begins[1]) > 5 * parameter.numel() ** -0.5 * max(begins):  # more than chance
             print(f"{key}: begins with a deviation of {begins[0]:.3g}, published {begins[1]:.3g}")
     unused = sum(parameter.numel() for parameter in theirs.values())
     odd = [key for key in theirs if not any(re.fullmatch(dead, key) for dead in layout.dead)]
