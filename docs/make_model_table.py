@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
+from snnkit.models import list_models, model_info
 from snnkit.models.table import ModelRow, model_table
 
 PAGE = Path(__file__).parent / "models.md"
@@ -22,6 +23,20 @@ Inside of spiking networks most of them are additions where a spike arrives: see
 **Accuracies are published ones, in per cent, with the place where they were read; none was reproduced here.**
 """
 
+LIVELY = """
+## Attentions that begin silent or saturated
+
+`snnkit.models.activity(net, x)` tells how often every layer fires. In training mode, with noise of the
+published size as input, no layer of a fresh model is silent (no spike at all) or saturated (every neuron at
+its maximum in every step), except an attention of the sizes below: with few tokens and narrow heads its sums
+stay below the threshold, and in QSD-Transformer, whose learned scales begin the branch at almost nothing,
+they are far above it. So it was published, and the public codes, run beside, have the same rates. To begin
+with attentions that speak, use this setting, which `snnkit.models.model_info(name).lively` holds.
+
+| name | setting |
+| --- | --- |
+"""
+
 
 def page() -> str:
     """The text of docs/models.md."""
@@ -32,7 +47,14 @@ def page() -> str:
         parts.append(f"\n## {paper}\n\n| name | input | parameters | MACs per step | accuracy | read in |\n")
         parts.append("| --- | --- | ---: | ---: | --- | --- |\n")
         parts += [line(row) for row in rows]
-    return "".join(parts)
+    return "".join([*parts, LIVELY, *lively()])
+
+
+def lively() -> list[str]:
+    """Rows of the sizes that begin with a constant attention."""
+    sizes = {name: model_info(name).lively for name in list_models()}
+    pairs = {name: ", ".join(f"{k}={v:g}" for k, v in given.items()) for name, given in sizes.items()}
+    return [f"| `{name}` | `{given}` |\n" for name, given in pairs.items() if given]
 
 
 def line(row: ModelRow) -> str:

@@ -4,7 +4,7 @@ Each kind has a registry: ``EMBEDS``, ``MIXERS``, ``CHANNEL_MIXERS``. To add one
 folder, register it and import it here.
 """
 
-from .attention import SDSA1, SSA, ProjectionArgs, SpikingAttention, channel_sums
+from .attention import SDSA1, SSA, AttentionArgs, SpikingAttention, SSAArgs, channel_sums
 from .block import Residual
 from .conv import Order, SpikingConv
 from .conv_mixers import DWC3, DWC5, DWC7, AvgPoolMixer, ConvBranch, IdentityMixer, MaxPoolMixer, SepConv
@@ -15,7 +15,7 @@ from .embed import EMBEDS, PatchEmbed, ms_sps, sps, sps_ms_order
 from .embed_shortcut import halve_membrane, halve_spikes, orig, spike_chain, stem_membrane_8
 from .embed_strided import NoEmbed, conv_stem, down, residual_down, scs
 from .head import Head, TokenTimeHead
-from .mixer import MIXERS, ResidualKind, TokenMixer, branch_order
+from .mixer import MIXERS, Place, ResidualKind, TokenMixer, branch_order
 from .mlp import CHANNEL_MIXERS, GWFFN, MLP, ChannelConv, ResidualMLP
 from .norm_neuron import norm_neuron
 from .per_step import PerStep
@@ -41,6 +41,7 @@ __all__ = [
     "SDSA4",
     "SSA",
     "AllPoints",
+    "AttentionArgs",
     "AvgPoolMixer",
     "ChannelConv",
     "ConvBranch",
@@ -56,10 +57,10 @@ __all__ = [
     "Order",
     "PatchEmbed",
     "PerStep",
+    "Place",
     "PointAttention",
     "PointGroups",
     "PointPyramid",
-    "ProjectionArgs",
     "QKChannel",
     "QKToken",
     "RandomAttention",
@@ -67,6 +68,7 @@ __all__ = [
     "Residual",
     "ResidualKind",
     "ResidualMLP",
+    "SSAArgs",
     "SepConv",
     "SequenceDropout",
     "SpikingAttention",

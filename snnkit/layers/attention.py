@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import ClassVar, TypedDict, Unpack
+from typing import ClassVar, Required, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -13,19 +13,26 @@ from ..checks import flag, integer, number
 from ..neurons import NeuronFactory, Role
 from ..sequence import per_step
 from .conv import Order, SpikingConv
-from .mixer import MIXERS, ResidualKind, TokenMixer
+from .mixer import MIXERS, Place, ResidualKind, TokenMixer
 from .rep import RepConv
 
-__all__ = ["SDSA1", "SSA", "ProjectionArgs", "SpikingAttention", "channel_sums"]
+__all__ = ["SDSA1", "SSA", "AttentionArgs", "SSAArgs", "SpikingAttention", "channel_sums"]
 
 
-class ProjectionArgs(TypedDict, total=False):
+class AttentionArgs(TypedDict, total=False):
     """What every attention passes on to :class:`SpikingAttention` as it is, with its defaults."""
 
+    residual: Required[ResidualKind]
     qkv_bias: bool
     proj_bias: bool
     rep: bool
     value_ratio: int
+
+
+class SSAArgs(AttentionArgs, total=False):
+    """What variants of :class:`SSA` pass on to it."""
+
+    scale: float
 
 
 class SpikingAttention(TokenMixer):
@@ -102,17 +109,8 @@ class SSA(SpikingAttention):
         and those of :class:`SpikingAttention`.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        neuron: NeuronFactory,
-        *,
-        residual: ResidualKind,
-        scale: float = 0.125,
-        **projections: Unpack[ProjectionArgs],
-    ) -> None:
-        super().__init__(width, heads, neuron, residual=residual, **projections)
+    def __init__(self, *place: *Place, scale: float = 0.125, **attention: Unpack[AttentionArgs]) -> None:
+        super().__init__(*place, **attention)
         self.scale: float | Tensor = number(f"{type(self).__name__}.scale", scale)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # type: ignore[override]
@@ -146,17 +144,8 @@ class SDSA1(SpikingAttention):
 
     residuals = ("ms",)
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        neuron: NeuronFactory,
-        *,
-        residual: ResidualKind,
-        max_filter: bool = False,
-        **projections: Unpack[ProjectionArgs],
-    ) -> None:
-        super().__init__(width, heads, neuron, residual=residual, **projections)
+    def __init__(self, *place: *Place, max_filter: bool = False, **attention: Unpack[AttentionArgs]) -> None:
+        super().__init__(*place, **attention)
         self.max_filter = flag("SDSA1.max_filter", max_filter)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # type: ignore[override]

@@ -22,6 +22,9 @@ class FiringRate(nn.Module):
 
     Call it with spikes ``[T, B, h, d, N]``; returns the rates ``[h, 1, 1]``, at least ``floor``, where the
     published code divides by a rate of zero.
+
+    Activation checkpointing runs the forward twice, and the second time the rate has moved by another
+    ``1 - momentum``: gradients differ by as much from those without it. ``momentum = 1`` holds it still.
     """
 
     floor = 1e-3

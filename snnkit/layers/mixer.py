@@ -16,10 +16,11 @@ from ..neurons import NeuronFactory
 from ..registry import Registry
 from .conv import Order
 
-__all__ = ["MIXERS", "ResidualKind", "TokenMixer", "branch_order"]
+__all__ = ["MIXERS", "Place", "ResidualKind", "TokenMixer", "branch_order"]
 
 MIXERS: Registry = Registry("token mixer")
 ResidualKind = Literal["sew", "ms"]
+Place = tuple[int, int, NeuronFactory]  # width, heads, neuron: what a subclass passes on as it is
 
 
 class TokenMixer(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Required, TypedDict, Unpack
+
 from torch import Tensor, nn
 
 from ..checks import flag, integer
@@ -14,6 +16,11 @@ from .mixer import ResidualKind, branch_order
 __all__ = ["CHANNEL_MIXERS", "GWFFN", "MLP", "ChannelConv", "ResidualMLP"]
 
 CHANNEL_MIXERS: Registry = Registry("channel mixer")
+
+
+class _Args(TypedDict, total=False):
+    residual: Required[ResidualKind]
+    bias: bool
 
 
 class _TwoConvs(nn.Module):
@@ -57,16 +64,10 @@ class ResidualMLP(_TwoConvs):
     shortcut = False
 
     def __init__(
-        self,
-        width: int,
-        neuron: NeuronFactory,
-        *,
-        residual: ResidualKind,
-        ratio: float = 1.0,
-        bias: bool = True,
+        self, width: int, neuron: NeuronFactory, *, ratio: float = 1.0, **convs: Unpack[_Args]
     ) -> None:
         require(ratio == 1, "ResidualMLP.ratio", ratio, "1: its shortcuts join equal widths")
-        super().__init__(width, neuron, residual=residual, ratio=ratio, bias=bias)
+        super().__init__(width, neuron, ratio=ratio, **convs)
 
     def forward(self, x: Tensor) -> Tensor:
         """``y = x + fc1(x)``, then ``y + fc2(y)``."""

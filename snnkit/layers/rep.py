@@ -21,6 +21,10 @@ class RepConv(nn.Module):
     training. Only with it is the whole the dense convolution with zero padding, also at the borders. Fused,
     ``2C^2 + 9C`` weights become ``9C^2``.
 
+    Activation checkpointing runs the forward twice, and the second time the running statistics have moved:
+    the border, and with it the gradients, differ a little from those without it (as published, the border is
+    that of the statistics with this batch). ``inner_norm.momentum = 0`` holds them still.
+
     Shape:
         ``[N, cin, H, W] -> [N, cout, H, W]``.
     """

@@ -13,10 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import number
-from ..errors import require
-from ..neurons import NeuronFactory
-from .attention import SSA, ProjectionArgs
-from .mixer import MIXERS, ResidualKind
+from .attention import SSA, SSAArgs
+from .mixer import MIXERS, Place
 
 __all__ = ["SDSA3", "SDSA4"]
 
@@ -36,19 +34,9 @@ class SDSA3(SSA):
 
     residuals = ("ms",)
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        neuron: NeuronFactory,
-        *,
-        residual: ResidualKind,
-        scale: float = 0.125,
-        gain: float = 1.0,
-        **projections: Unpack[ProjectionArgs],
-    ) -> None:
-        chosen: ProjectionArgs = {"rep": True, "proj_bias": False, **projections}
-        super().__init__(width, heads, neuron, residual=residual, scale=scale, **chosen)
+    def __init__(self, *place: *Place, gain: float = 1.0, **ssa: Unpack[SSAArgs]) -> None:
+        chosen: SSAArgs = {"rep": True, "proj_bias": False, **ssa}
+        super().__init__(*place, **chosen)
         self.gain = number(f"{type(self).__name__}.gain", gain, above=0)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # type: ignore[override]
@@ -64,20 +52,10 @@ class SDSA4(SDSA3):
     the threshold itself (recalled, not re-read), so gradients differ by that factor.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        neuron: NeuronFactory,
-        *,
-        residual: ResidualKind,
-        scale: float = 0.125,
-        gain: float = 1.0,
-        **projections: Unpack[ProjectionArgs],
-    ) -> None:
-        super().__init__(width, heads, neuron, residual=residual, scale=1.0, gain=gain, **projections)
-        require(number("SDSA4.scale", scale) > 0, "SDSA4.scale", scale, "a number > 0")
-        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+    def __init__(self, *place: *Place, gain: float = 1.0, **ssa: Unpack[SSAArgs]) -> None:
+        super().__init__(*place, gain=gain, **ssa)
+        scale = number("SDSA4.scale", self.scale, above=0)
+        self.log_scale, self.scale = nn.Parameter(torch.tensor(math.log(scale))), 1.0
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         out = super().attend(q, k, v)

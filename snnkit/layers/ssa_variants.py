@@ -8,9 +8,8 @@ from torch import Tensor
 
 from ..checks import integer
 from ..errors import ShapeError
-from ..neurons import NeuronFactory
-from .attention import SSA, ProjectionArgs
-from .mixer import MIXERS, ResidualKind
+from .attention import SSA, AttentionArgs, SSAArgs
+from .mixer import MIXERS, Place
 
 __all__ = ["LinearV4", "RandomAttention", "StridedSSA"]
 
@@ -26,18 +25,12 @@ class LinearV4(SSA):
     residuals = ("ms",)
 
     def __init__(
-        self,
-        width: int,
-        heads: int,
-        neuron: NeuronFactory,
-        *,
-        residual: ResidualKind,
-        scale: float | None = None,
-        **projections: Unpack[ProjectionArgs],
+        self, *place: *Place, scale: float | None = None, **attention: Unpack[AttentionArgs]
     ) -> None:
-        chosen: ProjectionArgs = {"value_ratio": 4, "proj_bias": False, **projections}
-        super().__init__(width, heads, neuron, residual=residual, scale=scale or 1.0, **chosen)
+        chosen: AttentionArgs = {"value_ratio": 4, "proj_bias": False, **attention}
+        super().__init__(*place, scale=1.0 if scale is None else scale, **chosen)
         if scale is None:
+            width, heads, _ = place
             self.scale = 2 * (width // heads) ** -0.5
 
 
@@ -53,18 +46,8 @@ class StridedSSA(SSA):
         and those of :class:`snnkit.layers.SSA`.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        neuron: NeuronFactory,
-        *,
-        residual: ResidualKind,
-        grid: int = 2,
-        scale: float = 0.125,
-        **projections: Unpack[ProjectionArgs],
-    ) -> None:
-        super().__init__(width, heads, neuron, residual=residual, scale=scale, **projections)
+    def __init__(self, *place: *Place, grid: int = 2, **ssa: Unpack[SSAArgs]) -> None:
+        super().__init__(*place, **ssa)
         self.grid = integer("StridedSSA.grid", grid)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -92,17 +75,8 @@ class RandomAttention(SSA):
     Its frozen weights and norms do not ask for gradients.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        neuron: NeuronFactory,
-        *,
-        residual: ResidualKind,
-        scale: float = 0.125,
-        **projections: Unpack[ProjectionArgs],
-    ) -> None:
-        super().__init__(width, heads, neuron, residual=residual, scale=scale, **projections)
+    def __init__(self, *place: *Place, **ssa: Unpack[SSAArgs]) -> None:
+        super().__init__(*place, **ssa)
         for role in ("q", "k"):
             getattr(self, role).affine.requires_grad_(False)
 

@@ -8,7 +8,7 @@ pick it up. Give it a ``*_test`` size that runs in milliseconds.
 from .activity import Activity, activity
 from .backbone import Backbone, BackboneArgs, Stage
 from .delay_mlp import DelayMLP
-from .initialise import init_convs
+from .initialise import init_convs, init_linear
 from .io import load_model, read_metadata, save_model
 from .max_former import max_former, max_resnet
 from .meta_spikeformer import e_spikeformer, meta_spikeformer, qsd_transformer
@@ -17,7 +17,7 @@ from .point_net import PointNetBody, TanhWindow, TransformNet, spiking_pointnet
 from .point_spike_driven import TokenBody, spike_driven_points
 from .point_spikepoint import SpikePointBody, spikepoint
 from .point_transformer import PointTransformerBody, spiking_point_transformer
-from .qkformer import ms_qkformer, qkformer
+from .qkformer import qkformer
 from .reference import (
     KeyLayout,
     ReferenceImport,
@@ -67,6 +67,7 @@ __all__ = [
     "e_spikeformer",
     "from_reference",
     "init_convs",
+    "init_linear",
     "list_models",
     "list_neurons",
     "load_model",
@@ -76,7 +77,6 @@ __all__ = [
     "meta_spikeformer",
     "model_info",
     "model_table",
-    "ms_qkformer",
     "qkformer",
     "qsd_transformer",
     "read_metadata",

@@ -55,6 +55,10 @@ def activity(net: nn.Module, x: Tensor, **arguments: Any) -> list[Activity]:
         changed.
         x, arguments: what the network is called with.
 
+    Look at it in training mode, or once batch norms have seen data: in evaluation, a fresh network normalises
+    nothing. An attention that is silent (saturated) needs a larger (smaller) ``scale``; sizes that are so as
+    they were published have one in ``model_info(name).lively``.
+
     Example:
         >>> net = snnkit.create_model("sdt_test")
         >>> rows = snnkit.models.activity(net, torch.rand(4, 2, 2, 16, 16))

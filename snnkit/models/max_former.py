@@ -14,7 +14,7 @@ from typing import Any, Literal, Unpack
 
 from ..errors import require
 from .backbone import Backbone, BackboneArgs, Stage
-from .initialise import init_convs
+from .initialise import ATTENTION, init_convs, init_linear
 from .registry import ModelInfo, register_model
 from .spikformer import PUBLISHED_NEURONS
 
@@ -68,7 +68,7 @@ def max_former(
         for i, ((embed, embed_args), mixer) in enumerate(zip(embeds, mixers, strict=True))
     ]
     net = Backbone(stages, residual="ms", head_spike=True, published=PUBLISHED_NEURONS, **backbone)
-    return init_convs(net) if stem == "imagenet" else net
+    return init_linear(init_convs(net, ATTENTION)) if stem == "imagenet" else net
 
 
 def max_resnet(
@@ -101,9 +101,10 @@ def max_resnet(
         for i, (width, depth) in enumerate(zip(widths, depths, strict=True))
     ]
     head_args = {"neuron_first": True}
-    return Backbone(
+    net = Backbone(
         stages, residual="ms", head_spike=True, head_args=head_args, published=PUBLISHED_NEURONS, **backbone
     )
+    return init_linear(net)
 
 
 _PAPER = "Max-Former, NeurIPS 2025, arXiv 2505.18608"
@@ -114,6 +115,7 @@ _EVENTS: dict[str, Any] = {"stem": "events", "depths": (1, 1), "mixers": ("dwc3"
 _EVENTS |= {"T": 16, "in_channels": 2, "img_size": 128, "num_classes": 10}
 _SMALL: dict[str, Any] = {"in_channels": 2, "img_size": 16, "num_classes": 10}
 _MICRO = _CIFAR | {"depths": (1, 1, 1)} | _SMALL
+_LIVELY, _CONSTANT = {"scale": 1.0}, ("max_former_cifar", "max_former_dvs")
 _LOG = "logs of the repository, best epoch on the test set"
 
 for _name, _data, _width, _heads, _millions, _accuracy, _source in (
@@ -127,7 +129,7 @@ for _name, _data, _width, _heads, _millions, _accuracy, _source in (
     register_model(
         _name,
         max_former,
-        ModelInfo(_PAPER, _millions, _accuracy, _source),
+        ModelInfo(_PAPER, _millions, _accuracy, _source, _LIVELY if _name.startswith(_CONSTANT) else {}),
         width=_width,
         heads=_heads,
         **_data,

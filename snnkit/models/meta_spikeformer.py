@@ -170,6 +170,7 @@ def _backbone(stages: Sequence[Stage], head_args: Mapping[str, Any], **settings:
 _META = "Meta-SpikeFormer, ICLR 2024, arXiv 2404.03663"
 _QSD = "QSD-Transformer, ICLR 2025, arXiv 2501.13492 (in floating point)"
 _SDT3 = "E-SpikeFormer, arXiv 2411.16061"
+_QSD_INFO = ModelInfo(_QSD, lively={"scale": 0.001})
 _RECALLED = "recalled, not re-read"
 _MICRO: dict[str, Any] = {
     "depths": (1, 1, 1, 1, 1),
@@ -203,9 +204,9 @@ for _name, _family, _info, _widths, _more in (
         {},
     ),
     ("meta_spikeformer_test", meta_spikeformer, ModelInfo(_META), (16, 16, 16, 32), _MICRO),
-    ("qsd_15m", qsd_transformer, ModelInfo(_QSD), (64, 128, 256, 360), {"T": 1}),
-    ("qsd_31m", qsd_transformer, ModelInfo(_QSD), (96, 192, 384, 480), {"T": 1}),
-    ("qsd_55m", qsd_transformer, ModelInfo(_QSD), (128, 256, 512, 640), {"T": 1}),
+    ("qsd_15m", qsd_transformer, _QSD_INFO, (64, 128, 256, 360), {"T": 1}),
+    ("qsd_31m", qsd_transformer, _QSD_INFO, (96, 192, 384, 480), {"T": 1}),
+    ("qsd_55m", qsd_transformer, _QSD_INFO, (128, 256, 512, 640), {"T": 1}),
     ("qsd_test", qsd_transformer, ModelInfo(_QSD), (16, 16, 16, 32), _MICRO | {"layer_scale": 1.0}),
     ("sdt3_5m", e_spikeformer, ModelInfo(_SDT3, 5.1), (32, 64, 128, 192), {"T": 1}),
     (

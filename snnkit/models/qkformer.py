@@ -1,7 +1,7 @@
 """QKFormer (NeurIPS 2024, arXiv 2403.16552), and its form with membrane shortcuts.
 
 Three stages (two for events): QK token attention, linear in the tokens, on the fine maps, spiking
-self-attention on the coarse one. Residuals add spikes ("sew"); ``ms_qkformer`` is the variant with membrane
+self-attention on the coarse one. Residuals add spikes ("sew"); with "ms" it is the variant with membrane
 shortcuts of the code of Max-Former (arXiv 2505.18608), with as many parameters.
 
 In the published code of QKFormer the neuron behind the projection of the self-attention runs along steps and
@@ -13,25 +13,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Unpack
 
+from ..checks import choice
 from ..errors import require
+from ..layers import ResidualKind
 from .backbone import Backbone, BackboneArgs, Stage
+from .initialise import ATTENTION, init_convs, init_linear
 from .registry import ModelInfo, register_model
 from .spikformer import PUBLISHED_NEURONS
 
-__all__ = ["ms_qkformer", "qkformer"]
+__all__ = ["qkformer"]
 
-# divisors of the first stage's width, which layers pool, and where the shortcut begins
-_STEMS: dict[str, dict[str, Any]] = {
-    "small": {"divisors": (2, 1), "pools": "00", "shortcut_from": 0},
-    "imagenet": {"divisors": (2, 1, 1), "pools": "110", "shortcut_from": 0},
-    "events": {"divisors": (8, 4, 2, 1), "pools": "0111", "shortcut_from": 1},
+# by residual: patch embeddings of the first stage, by data, and of the others
+_STEMS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
+    "sew": {
+        # divisors of the first stage's width, which layers pool, and where the shortcut begins
+        "small": ("spike_chain", {"divisors": (2, 1), "pools": "00", "shortcut_from": 0}),
+        "imagenet": ("spike_chain", {"divisors": (2, 1, 1), "pools": "110", "shortcut_from": 0}),
+        "events": ("spike_chain", {"divisors": (8, 4, 2, 1), "pools": "0111", "shortcut_from": 1}),
+    },
+    "ms": {"small": ("orig", {}), "imagenet": ("orig", {"reduce": "pool"}), "events": ("stem_8", {})},
 }
-_MS_STEMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "small": ("orig", {}),
-    "imagenet": ("orig", {"reduce": "pool"}),
-    "events": ("stem_8", {}),
-}
-Data = Literal["imagenet", "small", "events"]
+_LATER = {"sew": "halve_spikes", "ms": "halve"}
 
 
 def qkformer(
@@ -39,7 +41,8 @@ def qkformer(
     width: int,
     depths: Sequence[int],
     heads: int,
-    stem: Data = "imagenet",
+    residual: ResidualKind = "sew",
+    stem: Literal["imagenet", "small", "events"] = "imagenet",
     ratio: float = 4.0,
     scale: float = 0.125,
     **backbone: Unpack[BackboneArgs],
@@ -50,63 +53,31 @@ def qkformer(
         width: channels of the last stage; every stage before it has half of the next.
         depths: blocks per stage; the last stage has spiking self-attention, the others QK token attention.
         heads: in all stages. ratio: of the MLPs. scale: of the self-attention.
+        residual: "sew", or "ms" with a neuron in front of the head and, at ratio 1, shortcuts in the MLP.
         stem: "imagenet" (/4), "small" for 32x32 images (/1) or "events" for 128x128 (/8).
     """
-    pool = "first" if stem == "imagenet" else "second"
-    embeds = [("spike_chain", _STEMS.get(stem, {})), ("halve_spikes", {"pool": pool})]
-    stages = _stages(width, depths, heads, stem, ratio, scale, embeds)
-    return Backbone(stages, residual="sew", head_spike=False, published=PUBLISHED_NEURONS, **backbone)
-
-
-def ms_qkformer(
-    *,
-    width: int,
-    depths: Sequence[int],
-    heads: int,
-    stem: Data = "imagenet",
-    ratio: float = 4.0,
-    scale: float = 0.125,
-    **backbone: Unpack[BackboneArgs],
-) -> Backbone:
-    """QKFormer with membrane shortcuts; arguments as in :func:`qkformer`."""
-    pool = "second" if stem == "small" else "first"
-    embeds = [_MS_STEMS.get(stem, ("", {})), ("halve", {"pool": pool})]
-    channel = "residual_mlp" if ratio == 1 else "mlp"
-    stages = _stages(width, depths, heads, stem, ratio, scale, embeds, channel)
-    return Backbone(stages, residual="ms", head_spike=True, published=PUBLISHED_NEURONS, **backbone)
-
-
-def _stages(
-    width: int,
-    depths: Sequence[int],
-    heads: int,
-    stem: str,
-    ratio: float,
-    scale: float,
-    embeds: Sequence[tuple[str, dict[str, Any]]],
-    channel: str = "mlp",
-) -> list[Stage]:
-    require(stem in _STEMS, "stem", stem, f"one of {', '.join(_STEMS)}")
-    last = len(depths) - 1
+    choice("residual", residual, tuple(_STEMS))
+    choice("stem", stem, tuple(_STEMS[residual]))
+    ms, last = residual == "ms", len(depths) - 1
     require(last >= 0 and width % 2**last == 0, "width", width, f"a multiple of {2 ** max(last, 0)}")
-    stages = []
-    for i, depth in enumerate(depths):
-        embed, embed_args = embeds[min(i, 1)]
-        mixer, mixer_args = ("ssa", {"scale": scale}) if i == last else ("qk_token", {})
-        stages.append(
-            Stage(
-                embed,
-                width // 2 ** (last - i),
-                depth,
-                mixer,
-                channel,
-                heads=heads,
-                ratio=ratio,
-                embed_args=embed_args,
-                mixer_args=mixer_args,
-            )
+    pool = "first" if stem == "imagenet" else "second"
+    embeds = [_STEMS[residual][stem], *[(_LATER[residual], {"pool": pool})] * last]
+    stages = [
+        Stage(
+            embed,
+            width // 2 ** (last - i),
+            depths[i],
+            "ssa" if i == last else "qk_token",
+            "residual_mlp" if ms and ratio == 1 else "mlp",
+            heads=heads,
+            ratio=ratio,
+            embed_args=embed_args,
+            mixer_args={"scale": scale} if i == last else {},
         )
-    return stages
+        for i, (embed, embed_args) in enumerate(embeds)
+    ]
+    net = Backbone(stages, residual=residual, head_spike=ms, published=PUBLISHED_NEURONS, **backbone)
+    return init_linear(init_convs(net, ATTENTION)) if ms and stem == "imagenet" else net
 
 
 _PAPER = "QKFormer, NeurIPS 2024, arXiv 2403.16552"
@@ -126,18 +97,20 @@ for _name, _data, _width, _heads, _millions, _accuracy in (
     ("test", _MICRO, 32, 2, None, ""),
 ):
     _source = "repository; in part recalled" if _name.startswith(("cifar", "dvs")) else "repository"
+    _lively = {"scale": 1.0} if _name.startswith("dvs") else {}
     register_model(
         f"qkformer_{_name}",
         qkformer,
-        ModelInfo(_PAPER, _millions, _accuracy, _source if _accuracy else ""),
+        ModelInfo(_PAPER, _millions, _accuracy, _source if _accuracy else "", _lively),
         width=_width,
         heads=_heads,
         **_data,
     )
     register_model(
         f"ms_qkformer_{_name}",
-        ms_qkformer,
-        ModelInfo(_MS_PAPER, _millions if _name.startswith("10") else None),
+        qkformer,
+        ModelInfo(_MS_PAPER, _millions if _name.startswith("10") else None, lively=_lively),
+        residual="ms",
         width=_width,
         heads=_heads,
         **_data,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_type_hints
 
@@ -31,19 +31,23 @@ MODELS: Registry = Registry("model")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What was published about a model; nothing here was measured by this project.
+    """What was published about a model; of all this, ``lively`` alone was measured by this project.
 
     Attributes:
         paper: where the architecture comes from.
         millions: published number of parameters in millions, None where none was published.
         accuracy: published top-1 accuracy in per cent with data set and steps, "" where none is known.
         source: where the accuracy was read; "recalled" marks figures that were not read again.
+        lively: settings with which every layer of a fresh network is neither silent nor saturated, for sizes
+            that are not as they were published: the sums of an attention stay below its threshold with few
+            tokens and narrow heads, or far above it, in the public code as here.
     """
 
     paper: str
     millions: float | None = None
     accuracy: str = ""
     source: str = ""
+    lively: Mapping[str, Any] = field(default_factory=dict)
 
 
 _INFO: dict[str, ModelInfo] = {}

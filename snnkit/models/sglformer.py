@@ -5,6 +5,9 @@ block is convolution branch, local attention and MLP, then two times global atte
 and the head weighs all tokens and steps (:class:`snnkit.layers.TokenTimeHead`). On ImageNet the convolution
 branch and the local attention come once, in front of Spikformer blocks, and the head averages.
 
+In the published code for ImageNet the neuron behind the projection of the global attention runs along steps
+and samples as one axis, so that samples of a batch meet: with one sample it is what stands here.
+
 For events the repository states 2.58 M parameters, while its code, followed here, has 4.16 M: two blocks of
 global attention more than fit that number.
 """
@@ -102,7 +105,13 @@ for _name, _data, _width, _heads, _millions, _accuracy in (
     register_model(
         f"sglformer_{_name}",
         sglformer,
-        ModelInfo(_PAPER, _millions, _accuracy, "repository" if _accuracy else ""),
+        ModelInfo(
+            _PAPER,
+            _millions,
+            _accuracy,
+            "repository" if _accuracy else "",
+            {"scale": 1.0} if _name.startswith(("cifar", "dvs")) else {},
+        ),
         width=_width,
         heads=_heads,
         **_data,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from .backbone import Backbone, BackboneArgs, Stage
-from .initialise import init_convs
+from .initialise import init_convs, init_linear
 from .registry import ModelInfo, register_model
 from .spikformer import PUBLISHED_NEURONS
 
@@ -50,7 +50,7 @@ def spike_driven_transformer(
         mixer_args={"max_filter": max_filter},
     )
     net = Backbone([stage], residual="ms", head_spike=True, published=PUBLISHED_NEURONS, **backbone)
-    return init_convs(net)
+    return init_linear(init_convs(net))
 
 
 _IMAGENET: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from .backbone import Backbone, BackboneArgs, Stage
+from .initialise import init_convs
 from .registry import ModelInfo, register_model
 
 __all__ = ["PUBLISHED_NEURONS", "spikformer"]
@@ -50,13 +51,10 @@ def spikformer(
         embed_args={"pools": pools},
         mixer_args={"scale": scale, "qkv_bias": qkv_bias},
     )
-    return Backbone(
-        [stage],
-        residual="sew",
-        head_spike=False,
-        published=PUBLISHED_NEURONS,
-        **backbone,
-    )
+    net = Backbone([stage], residual="sew", head_spike=False, published=PUBLISHED_NEURONS, **backbone)
+    if qkv_bias:  # linear layers in the published code, which begins them all alike
+        init_convs(net.blocks)
+    return net
 
 
 _IMAGENET: dict[str, Any] = {}

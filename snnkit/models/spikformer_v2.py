@@ -1,9 +1,12 @@
 """Spikformer V2 (arXiv 2401.02020). **Experimental**: no code was published, and parts are inferred.
 
+The repository of its authors (github.com/ZK-Zhou/spikformer) announces it and holds version 1 alone (its
+issues 20 and 32 ask for it): there is nothing to compare with, and no layout of published weights.
+
 Published: Spikformer blocks behind a convolutional stem in place of max pooling, and the totals below.
 Inferred: the layers of that stem (:func:`snnkit.layers.scs`), chosen because they meet the totals, membrane
-shortcuts throughout with a neuron in front of the head, and 0.125 as scale of the attention. The masked
-self-supervised training of the paper is not part of this file.
+shortcuts throughout with a neuron in front of the head, its threshold of 0.5, and 0.125 as scale of the
+attention. The masked self-supervised training of the paper is not part of this file.
 """
 
 from __future__ import annotations
@@ -43,7 +46,11 @@ def spikformer_v2(
         embed_args={"stages": stem_stages},
         mixer_args={"scale": scale},
     )
-    return Backbone([stage], residual="ms", head_spike=True, published=PUBLISHED_NEURONS, **backbone)
+    # the mean over tokens is small: with one step no neuron in front of the head would reach a threshold of 1
+    roles = {"attn": {"threshold": 0.5}, "head": {"threshold": 0.5}}
+    return Backbone(
+        [stage], residual="ms", head_spike=True, published=PUBLISHED_NEURONS, roles=roles, **backbone
+    )
 
 
 _PAPER = "Spikformer V2, arXiv 2401.02020 (inferred in part)"

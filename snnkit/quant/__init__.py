@@ -7,7 +7,7 @@
 
 from .base import QUANTIZERS, Codes, Quantizer
 from .calibrate import calibrate
-from .check import Offence, SpikeProof, assert_spike_driven
+from .check import SpikeProof, assert_spike_driven, product_inputs
 from .distill import AttentionSimilarityLoss, attention_maps
 from .fold import fold_norms, fuse_blocks
 from .integer import convert_to_integer
@@ -15,6 +15,7 @@ from .integer_file import load_integer, save_integer
 from .integer_neurons import integer_rule
 from .lsq import LSQ, lsq_round
 from .oscillation import CGA, OscillationTracker
+from .product_watch import Offence
 from .program import IntegerModel, SimulatedModel, simulate_integer
 from .quantize import project_steps, quantize, quantized_layers
 from .size import LayerSize, SizeReport, size_report
@@ -49,6 +50,7 @@ __all__ = [
     "integer_rule",
     "load_integer",
     "lsq_round",
+    "product_inputs",
     "project_steps",
     "quantize",
     "quantize_states",

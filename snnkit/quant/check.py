@@ -1,79 +1,40 @@
-"""The proof that inference is additions: every product of a network, and whether one side of it is spikes.
-
-All operations are intercepted at the dispatcher, functional or not. A product with weights passes if its
-input holds spikes or counts: multiples of a unit that some neuron of the network declares, or of 1. A product
-of two activations passes if both do. Averages of spikes, normalised values, images and membranes do not.
-"""
+"""The proof that inference is additions: every product of a network, and whether one side of it is spikes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..checks import flag
 from ..errors import InputTypeError, SpikeDrivenError
+from .product_watch import Offence, ProductWatch
 from .quantize import weight_layers
 
-__all__ = ["Offence", "SpikeProof", "assert_spike_driven"]
-
-# operator -> positions of its two operands
-_PRODUCTS = {
-    "convolution": (0, 1), "_convolution": (0, 1), "mm": (0, 1), "bmm": (0, 1), "mv": (0, 1), "dot": (0, 1),
-    "addmm": (1, 2), "baddbmm": (1, 2), "addmv": (1, 2), "addbmm": (1, 2), "linear": (0, 1), "matmul": (0, 1),
-}  # fmt: skip
-_HIDDEN = ("scaled_dot_product", "lstm", "gru", "rnn_", "multi_head_attention", "_cdist", "_trilinear")
-
-
-@dataclass
-class Offence:
-    """One operand that should be spikes, over all calls.
-
-    Attributes:
-        path, op: module and operator. operand: "input" of weights, or "left" or "right" of a product of two
-            activations, or "operands" of a fused operator that cannot be looked into.
-        elements: seen; wrong: of them no spikes. low, high, example: of those values.
-    """
-
-    path: str
-    op: str
-    operand: str
-    elements: int = 0
-    wrong: int = 0
-    low: float = 0.0
-    high: float = 0.0
-    example: float = 0.0
-
-    @property
-    def share(self) -> float:
-        """Of elements that are no spikes."""
-        return self.wrong / max(self.elements, 1)
-
-    def __str__(self) -> str:
-        values = f"{self.share:.1%} no spikes, {self.low:g} to {self.high:g}, as {self.example:g}"
-        return f"{self.path or 'model'} ({self.op}, {self.operand}): {values}"
+__all__ = ["SpikeProof", "assert_spike_driven", "product_inputs"]
 
 
 @dataclass(frozen=True)
 class SpikeProof:
-    """What :func:`assert_spike_driven` has seen.
+    """What :func:`product_inputs` has seen; :func:`assert_spike_driven` returns it if nothing offends.
 
     Attributes:
         layers: path -> "binary" or "integer", the spikes that drive a product with weights.
+        counts: path -> the largest count that drives it, in spikes.
         products: paths of products of two spike tensors; of counts, they are not expandable frame by frame.
         exempt: layers left out: encoders and, if allowed, the head.
         multiplications: path -> elementwise products with real values, as unfused scales and gates.
+        offences: operands of products that are neither spikes nor counts.
     """
 
     layers: dict[str, str]
+    counts: dict[str, int]
     products: list[str]
     exempt: list[str]
     multiplications: dict[str, int]
+    offences: tuple[Offence, ...] = ()
 
 
 def assert_spike_driven(
@@ -86,20 +47,53 @@ def assert_spike_driven(
     """Run ``model`` in evaluation and refuse every product that is not driven by spikes.
 
     Args:
+        model, x, allow_encoder, allow_real_head: as in :func:`product_inputs`.
+
+    Raises:
+        SpikeDrivenError: with all offending operands in ``.offences``. InputTypeError: no tensors.
+    """
+    proof = product_inputs(model, x, allow_encoder=allow_encoder, allow_real_head=allow_real_head)
+    if proof.offences:
+        listing = "\n  ".join(map(str, proof.offences))
+        raise SpikeDrivenError(
+            f"assert_spike_driven: {len(proof.offences)} operands are not spikes:\n  {listing}\n"
+            "Put a neuron in front of the layer, fuse factors of a convolution into one, replace average by "
+            "max pooling, or mark an input layer with encoder = True.",
+            proof.offences,
+        )
+    return proof
+
+
+def product_inputs(
+    model: nn.Module,
+    x: Tensor | Iterable[Tensor],
+    *,
+    allow_encoder: bool = True,
+    allow_real_head: bool = False,
+) -> SpikeProof:
+    """Run ``model`` in evaluation and tell what drives each of its products: spikes, counts or real numbers.
+
+    Args:
         model: any network. x: inputs ``[T, B, ...]``, one or several. A shuffled and a random input of the
             same range run beside them: evidence from data is only as good as the data.
         allow_encoder: layers with an attribute ``encoder = True`` may read real values.
         allow_real_head: the last layer may, as of models that classify an average over tokens.
 
     Raises:
-        SpikeDrivenError: with all offending operands in ``.offences``. InputTypeError: no tensors.
+        InputTypeError: no tensors.
+
+    Example:
+        >>> net = torch.nn.Sequential(snnkit.LIF(), torch.nn.Linear(8, 8), torch.nn.Linear(8, 2))
+        >>> seen = snnkit.quant.product_inputs(net, torch.rand(4, 2, 8))
+        >>> seen.layers, [offence.path for offence in seen.offences]
+        ({'1': 'binary'}, ['2'])
     """
-    flag("assert_spike_driven.allow_encoder", allow_encoder)
-    flag("assert_spike_driven.allow_real_head", allow_real_head)
+    flag("product_inputs.allow_encoder", allow_encoder)
+    flag("product_inputs.allow_real_head", allow_real_head)
     exempt = {p for p, m in model.named_modules() if allow_encoder and getattr(m, "encoder", False) is True}
     if allow_real_head:
         exempt.add(list(weight_layers(model))[-1])
-    watch = _Watch(model, exempt)
+    watch = ProductWatch(model, exempt)
     training = model.training
     model.eval()
     try:
@@ -108,21 +102,19 @@ def assert_spike_driven(
                 watch.run(batch)
     finally:
         model.train(training)
-    offences = tuple(watch.offences.values())
-    if offences:
-        listing = "\n  ".join(map(str, offences))
-        raise SpikeDrivenError(
-            f"assert_spike_driven: {len(offences)} operands are not spikes:\n  {listing}\nPut a neuron in "
-            "front of the layer, fuse factors of a convolution into one, replace average by max pooling, or "
-            "mark an input layer with encoder = True.",
-            offences,
-        )
-    return SpikeProof(watch.layers, sorted(watch.products), sorted(watch.exempted), watch.multiplications)
+    return SpikeProof(
+        watch.layers,
+        watch.counts,
+        sorted(watch.products),
+        sorted(watch.exempted),
+        watch.multiplications,
+        tuple(watch.offences.values()),
+    )
 
 
 def _with_random(given: list[Tensor]) -> Iterator[Tensor]:
     if not given or not all(isinstance(x, Tensor) for x in given):
-        raise InputTypeError("assert_spike_driven: got no tensor, expected inputs [T, B, ...].")
+        raise InputTypeError("product_inputs: got no tensor, expected inputs [T, B, ...].")
     yield from given
     x = given[0]
     generator = torch.Generator().manual_seed(0)
@@ -131,129 +123,3 @@ def _with_random(given: list[Tensor]) -> Iterator[Tensor]:
     top = float(x.max()) if x.numel() else 1.0
     counts = bool((x == x.round()).all())
     yield (noise * (top + 1)).floor().to(x.dtype) if counts else (noise * top).to(x.dtype)
-
-
-class _Watch(TorchDispatchMode):
-    """Looks at every product; :meth:`run` once per input.
-
-    A tensor is constant if it is made of parameters and buffers alone. Storages are known by address:
-    whatever is made later at the same address passes here, too.
-    """
-
-    def __init__(self, model: nn.Module, exempt: set[str]) -> None:
-        super().__init__()
-        self.model, self.exempt = model, exempt
-        self.offences: dict[tuple[str, str, str], Offence] = {}
-        self.layers: dict[str, str] = {}
-        self.products: set[str] = set()
-        self.exempted: set[str] = set()
-        self.multiplications: dict[str, int] = {}
-        self._stack: list[tuple[str, bool]] = []
-        self._paths = {module: path for path, module in model.named_modules()}
-        self._units = {1.0}
-        for module in self._paths:
-            if _is_neuron(module) and module.spike_levels is not None:
-                self._units.add(float(getattr(module, "spike_unit", 1.0)))
-        self._chained = {u * v for u in self._units for v in self._units}
-
-    def run(self, x: Tensor) -> None:
-        """Call the network once; no hook remains."""
-        tensors = (*self.model.parameters(), *self.model.buffers())
-        self._constant = {_key(t) for t in tensors}
-        self._stack = []
-        with ExitStack() as stack:
-            for module in self._paths:
-                for handle in (
-                    module.register_forward_pre_hook(self._enter),
-                    module.register_forward_hook(self._leave, always_call=True),
-                ):
-                    stack.callback(handle.remove)
-            stack.enter_context(self)
-            self.model(x)
-
-    def _enter(self, module: nn.Module, args: Any) -> None:
-        inside = bool(self._stack) and self._stack[-1][1]
-        self._stack.append((self._paths[module], inside or _is_neuron(module)))
-
-    def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
-        if self._stack:
-            self._stack.pop()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
-        path, in_neuron = self._stack[-1] if self._stack else ("", False)
-        inputs = [t for t in _tensors((args, kwargs))]
-        constant = bool(inputs) and all(_key(t) in self._constant for t in inputs)
-        if not constant and not in_neuron:
-            if name in _PRODUCTS:
-                self._product(path, name, *(args[i] for i in _PRODUCTS[name]))
-            elif any(hidden in name for hidden in _HIDDEN):
-                self._offend(path, name, "operands", sum(t.numel() for t in inputs), inputs[0].flatten()[:1])
-            elif name in ("mul", "div"):
-                reals = [t for t in inputs if t.ndim and not self._spikes(t, self._chained)[0]]
-                if len(inputs) == 2 and reals:
-                    self.multiplications[path] = self.multiplications.get(path, 0) + out.numel()
-        for t in _tensors(out):
-            (self._constant.add if constant else self._constant.discard)(_key(t))
-        return out
-
-    def _product(self, path: str, name: str, left: Tensor, right: Tensor) -> None:
-        of_weights = {_key(t) in self._constant for t in (left, right)}
-        if any(path == e or path.startswith(f"{e}.") for e in self.exempt):
-            self.exempted.add(path)
-            return
-        sides = {"left": left, "right": right}
-        if True in of_weights:
-            sides = {"input": right if _key(left) in self._constant else left}
-        for operand, t in sides.items():
-            ok, bad = self._spikes(t, self._units if operand == "input" else self._chained)
-            if not ok:
-                self._offend(path, name, operand, t.numel(), bad)
-            elif operand == "input":
-                binary = bool(((t == 0) | (t == 1)).all()) and self.layers.get(path) != "integer"
-                self.layers[path] = "binary" if binary else "integer"
-            else:
-                self.products.add(path)
-
-    def _spikes(self, t: Tensor, units: set[float]) -> tuple[bool, Tensor]:
-        """Whether some unit divides every value, and the values that the best unit does not."""
-        if not t.is_floating_point():
-            return True, t[:0]
-        t, worst = t.double(), None
-        for unit in units:
-            n = t / unit
-            bad = t[~((n - n.round()).abs() <= 1e-6)]  # NaN is bad
-            if not bad.numel():
-                return True, bad
-            worst = bad if worst is None or bad.numel() < worst.numel() else worst
-        assert worst is not None
-        return False, worst
-
-    def _offend(self, path: str, op: str, operand: str, elements: int, bad: Tensor) -> None:
-        first = (path, op, operand) not in self.offences
-        offence = self.offences.setdefault((path, op, operand), Offence(path, op, operand))
-        low, high = float(bad.min()), float(bad.max())
-        offence.low = low if first else min(low, offence.low)
-        offence.high = high if first else max(high, offence.high)
-        offence.example = float(bad.flatten()[0]) if first else offence.example
-        offence.elements += elements
-        offence.wrong += bad.numel()
-
-
-def _is_neuron(module: nn.Module) -> bool:
-    return hasattr(module, "spike_levels") and hasattr(module, "energy_ops")
-
-
-def _key(t: Tensor) -> int:
-    return t.untyped_storage().data_ptr()
-
-
-def _tensors(tree: Any) -> Iterator[Tensor]:
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for branch in tree:
-            yield from _tensors(branch)
-    elif isinstance(tree, dict):
-        yield from _tensors(list(tree.values()))

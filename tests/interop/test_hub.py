@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,26 @@ def test_round_trip(net: snnkit.models.Backbone, tmp_path: Path) -> None:
     assert described["model"] == net.config
     assert described["info"] == {"accuracy": 0.5}
     assert "sdt_test" in (folder / "README.md").read_text()
+
+
+def test_what_is_uploaded(net: snnkit.models.Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The calls that ``huggingface_hub.HfApi`` is given, by a stand-in without network."""
+    made, seen = {}, {}
+
+    class HfApi:
+        def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
+            made[repo_id] = (private, exist_ok)
+
+        def upload_folder(self, *, repo_id: str, folder_path: str, commit_message: str) -> str:
+            seen[repo_id] = sorted(p.name for p in Path(folder_path).iterdir())
+            assert from_hub(folder_path).config == net.config
+            return f"https://huggingface.co/{repo_id}/commit/1"
+
+    hub = types.SimpleNamespace(HfApi=HfApi)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    assert push_to_hub(net, "owner/name", private=True) == "https://huggingface.co/owner/name/commit/1"
+    assert made == {"owner/name": (True, True)}
+    assert seen == {"owner/name": ["README.md", "config.json", "model.safetensors"]}
 
 
 def test_altered_weights_are_refused(net: snnkit.models.Backbone, tmp_path: Path) -> None:

@@ -59,6 +59,19 @@ def test_batch_first_only_when_asked(name: str) -> None:
         net(x, time_axis=2)
 
 
+@EVERY
+@pytest.mark.parametrize("training", [False, True])
+def test_the_stem_sees_a_static_image_once(name: str, training: bool) -> None:
+    """Its first convolution works on every image once, however many steps follow."""
+    net, rows = create_model(name, T=3).train(training), []
+    net.embeds[0].convs[0].affine[0].register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    net(torch.rand(2, 2, 16, 16))
+    assert sum(rows) == 2
+    rows.clear()
+    net(torch.rand(3, 2, 2, 16, 16))
+    assert sum(rows) == 3 * 2
+
+
 def test_distilled_head_answers_twice_in_training_and_with_the_mean_in_evaluation() -> None:
     low = {"default": "lif", "head": {"name": "lif", "threshold": 0.01}}
     net, x = create_model("meta_spikeformer_test", neuron=low, distill=True), torch.rand(2, 3, 2, 16, 16)

@@ -6,7 +6,6 @@ from collections.abc import Set
 
 from ..backbone import Backbone
 from ..max_former import max_former, max_resnet
-from ..qkformer import ms_qkformer
 from .layout import KeyLayout, block_paths, register_layout
 
 # by embedding and how it reduces the map: which convolution is which (prefixes of "conv" and "bn")
@@ -44,8 +43,8 @@ _EMBEDS = {
 
 
 @register_layout(max_former)
-@register_layout(ms_qkformer)
-def _layout(net: Backbone, keys: Set[str]) -> KeyLayout:
+def layout_of_max_former(net: Backbone, keys: Set[str]) -> KeyLayout:
+    """Also that of QKFormer with membrane shortcuts, which stands in the same repository."""
     layout = KeyLayout({"head.linear": "head"})
     for i, stage in enumerate(net.stages):
         how = stage.embed_args.get("reduce") or stage.embed_args.get(

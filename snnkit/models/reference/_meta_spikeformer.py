@@ -1,16 +1,17 @@
-"""Keys of Meta-SpikeFormer and QSD-Transformer.
+"""Keys of Meta-SpikeFormer, QSD-Transformer and E-SpikeFormer.
 
 github.com/BICLab/Spike-Driven-Transformer-V2 and github.com/bollossom/QSD-Transformer, both in
 classification/models.py. The latter keeps a step per quantised weight, and the weights before rounding: those
-are read.
+are read. github.com/BICLab/Spike-Driven-Transformer-V3 in Classification/Model_Base/models.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
 
+from ...layers import RepConv
 from ..backbone import Backbone
-from ..meta_spikeformer import meta_spikeformer, qsd_transformer
+from ..meta_spikeformer import e_spikeformer, meta_spikeformer, qsd_transformer
 from .layout import KeyLayout, block_paths, register_layout
 
 _EMBEDS = ("1_1", "1_2", "2", "3", "4")
@@ -25,43 +26,49 @@ _REP = {
 
 @register_layout(meta_spikeformer)
 @register_layout(qsd_transformer)
+@register_layout(e_spikeformer)
 def _layout(net: Backbone, keys: Set[str]) -> KeyLayout:
     layout = KeyLayout({"head.linear": "head", "head.teacher": "head_kd"}, dead=_quantiser_keys(net))
     for stage, name in enumerate(_EMBEDS):
         down = f"downsample{name}.encode_"
         layout.conv(f"embeds.{stage}.convs.0", f"{down}conv", f"{down}bn")
-        for i, (mixer, channel) in enumerate(block_paths(net, stage)):
+        for i, (*local, mixer, channel) in enumerate(block_paths(net, stage)):
             if stage < 3:
                 # two blocks of stage 2 are two lists of one
-                _conv_block(
-                    layout, mixer, channel, f"ConvBlock2_{i + 1}.0" if stage == 2 else f"ConvBlock{name}.{i}"
-                )
-            else:
-                _transformer_block(layout, mixer, channel, f"block{name}.{i}")
+                there = f"ConvBlock2_{i + 1}.0" if stage == 2 else f"ConvBlock{name}.{i}"
+                _separable(layout, net, mixer, f"{there}.Conv")
+                layout.convs(channel, there + ".conv{}", there + ".bn{}", {"fc1": "1", "fc2": "2"})
+                continue
+            there = f"block{name}.{i}"
+            for path in local:
+                _separable(layout, net, path, f"{there}.conv")
+            _attention(layout, net, mixer, f"{there}.attn")
+            layout.convs(channel, there + ".mlp.{}_conv", there + ".mlp.{}_bn", ("fc1", "fc2"))
+            for j, branch in enumerate((mixer, channel), 1):
+                layout.paths[f"{branch.removesuffix('.branch')}.scale"] = f"{there}.layer_scale{j}"
     return layout
 
 
-def _conv_block(layout: KeyLayout, mixer: str, channel: str, there: str) -> None:
-    layout.conv(f"{mixer}.convs.0", f"{there}.Conv.pwconv1", f"{there}.Conv.bn1")
-    last = f"{mixer}.convs.1.affine"
+def _separable(layout: KeyLayout, net: Backbone, here: str, there: str) -> None:
+    if len(net.get_submodule(f"{here}.convs")) == 3:  # type: ignore[arg-type]  # E-SpikeFormer
+        names = {"0": "pwconv1", "1": "dwconv", "2": "pwconv2"}
+        layout.convs(f"{here}.convs", there + ".{}.0", there + ".{}.1", names)
+        return
+    layout.conv(f"{here}.convs.0", f"{there}.pwconv1", f"{there}.bn1")
+    last = f"{here}.convs.1.affine"
     layout.paths |= {
-        f"{last}.0.depthwise": f"{there}.Conv.dwconv",
-        f"{last}.0.pointwise": f"{there}.Conv.pwconv2",
-        f"{last}.1": f"{there}.Conv.bn2",
+        f"{last}.0.depthwise": f"{there}.dwconv",
+        f"{last}.0.pointwise": f"{there}.pwconv2",
+        f"{last}.1": f"{there}.bn2",
     }
-    layout.convs(channel, there + ".conv{}", there + ".bn{}", {"fc1": "1", "fc2": "2"})
 
 
-def _transformer_block(layout: KeyLayout, mixer: str, channel: str, there: str) -> None:
+def _attention(layout: KeyLayout, net: Backbone, here: str, there: str) -> None:
     for role in ("q", "k", "v", "proj"):
-        conv = f"{there}.attn.{role}_conv"
-        layout.paths |= {
-            f"{mixer}.{role}.affine.0.{ours}": f"{conv}.{theirs}" for ours, theirs in _REP.items()
-        }
-        layout.paths[f"{mixer}.{role}.affine.1"] = f"{conv}.1"
-    layout.convs(channel, there + ".mlp.{}_conv", there + ".mlp.{}_bn", ("fc1", "fc2"))
-    for i, branch in enumerate((mixer, channel), 1):
-        layout.paths[f"{branch.removesuffix('.branch')}.scale"] = f"{there}.layer_scale{i}"
+        ours, conv = f"{here}.{role}", f"{there}.{role}_conv"
+        layout.conv(ours, f"{conv}.0", f"{conv}.1")
+        if isinstance(net.get_submodule(f"{ours}.affine.0"), RepConv):
+            layout.paths |= {f"{ours}.affine.0.{part}": f"{conv}.{name}" for part, name in _REP.items()}
 
 
 def _quantiser_keys(net: Backbone) -> tuple[str, ...]:

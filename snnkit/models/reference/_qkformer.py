@@ -6,11 +6,14 @@ from collections.abc import Set
 
 from ..backbone import Backbone
 from ..qkformer import qkformer
+from ._max_former import layout_of_max_former
 from .layout import KeyLayout, block_paths, register_layout
 
 
 @register_layout(qkformer)
 def _layout(net: Backbone, keys: Set[str]) -> KeyLayout:
+    if net.stages[0].embed != "spike_chain":  # membrane shortcuts
+        return layout_of_max_former(net, keys)
     layout = KeyLayout({"head.linear": "head"})
     small = any(".mlp1_conv." in key for key in keys)  # CIFAR and events
     mlp_names = {"fc1": "mlp1", "fc2": "mlp2"} if small else {"fc1": "fc1", "fc2": "fc2"}
