@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 import snnkit
 from snnkit import quant
-from snnkit.kernels.int_layer import int_layer, int_weights
+from snnkit.kernels import IntLayer
 from snnkit.train.run import recipe_path
 
 from .harness import race, save, show
