@@ -23,7 +23,6 @@ __all__ = ["IntLayer"]
 _BLOCK = 64  # outputs that are summed together
 _FOUR, _EIGHT, _HALF, _DEPTHWISE = range(4)
 _HIGH = 255
-_DENSE_FROM = 8
 
 
 class IntLayer:
@@ -48,7 +47,7 @@ class IntLayer:
             raise ValueError(f"IntLayer: got codes {low}..{top}, counts 0..{high}; expected 8 bits of each.")
         self.axes, self.after = codes.ndim - 2, after
         conv = conv or {}
-        job = self.job = native.IntJob(high=high, largest=max(-low, top), dense_from=_DENSE_FROM)
+        job = self.job = native.IntJob(high=high, largest=max(-low, top))
         kernel = (*[1] * (2 - self.axes), *codes.shape[2:])
         pairs = [self._pair(conv.get(k, v), v) for k, v in (("stride", 1), ("padding", 0), ("dilation", 1))]
         for name, pair in zip(("kernel", "stride", "padding", "dilation"), (kernel, *pairs), strict=True):

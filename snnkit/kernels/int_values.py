@@ -94,15 +94,15 @@ def int_after(
         job.grid_shift, job.grid_bits = grid
         job.decay = place(decay, torch.int32)
         if op == "counts":
-            if theta.numel() != 1 or int(theta) < 0:
+            if theta.numel() != 1 or int(theta) < 0 or args["levels"] < 1:
                 return None
             j = torch.arange(1, args["levels"] + 1, dtype=torch.int64)  # on a tie that goes down, one more
             ties = torch.zeros_like(j) if args["half_up"] else j % 2
-            middle = ((2 * j - 1) * theta + ties + 1) // 2
-            kept.append(middle)
-            job.kind, job.levels, job.middle = _COUNTS, args["levels"], middle.data_ptr()
+            kept.append(torch.full((len(j) + 3,), 2**62))  # beyond the last one out of reach
+            kept[-1][: len(j)] = ((2 * j - 1) * theta + ties + 1) // 2
+            job.kind, job.levels, job.middle = _COUNTS, args["levels"], kept[-1].data_ptr()
             job.amount = place(theta, torch.int32)
-            job.small = int(theta) < _SMALL and (not len(middle) or int(middle[-1]) < _INT32)
+            job.small = int(theta) < _SMALL
         else:
             amount = tensors["amount"].reshape(-1)
             theta = theta if args["equal"] else theta + 1

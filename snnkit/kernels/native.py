@@ -103,7 +103,7 @@ class IntJob(c.Structure):
         *[(name, c.c_int64) for name in ("groups", "inputs", "outputs", "all_inputs", "all_outputs")],
         *[(name, c.c_int64 * 2) for name in ("kernel", "stride", "padding", "dilation")],
         *[(name, c.c_int64) for name in ("rows", "runs", "run", "gathered_group", "dense_group")],
-        *[(name, c.c_int32) for name in ("layout", "room", "high", "largest", "dense_from", "threads")],
+        *[(name, c.c_int32) for name in ("layout", "room", "high", "largest", "threads", "unused")],
         ("after", AfterJob),
     ]
 

@@ -85,7 +85,7 @@ typedef struct { /* what follows integer sums; value n of a step has the paramet
     int32_t small, unused; /* small: parameters leave room in int32 */
     int64_t period;
     const int32_t *m, *decay, *theta, *amount; /* of tables: sign for decay, theta [levels, period] */
-    const int64_t *r, *middle;                 /* middle [levels]: of counts */
+    const int64_t *r, *middle;                 /* middle: of counts, in fours */
 } snn_after;
 
 typedef struct { /* a linear layer (an image of one row) or a convolution on counts, channels last */
@@ -98,7 +98,7 @@ typedef struct { /* a linear layer (an image of one row) or a convolution on cou
     int64_t rows, runs, run; /* the kernel as rows of runs of adjacent inputs */
     int64_t gathered_group, dense_group; /* bytes */
     int32_t layout, room, high, largest; /* of counts and |codes|; room: products that int16 holds */
-    int32_t dense_from, threads;         /* all inputs are taken where one in dense_from is active */
+    int32_t threads, unused;
     snn_after after;
 } snn_int;
 
