@@ -92,7 +92,9 @@ def firing_at(rate: float) -> Callable[[Tensor], nn.Module]:
                 nn.init.constant_(norm.bias, (low + high) / 2)
                 norm.momentum = 1.0
             rates(net.train(), x)
-            low, high = ((low + high) / 2, high) if mean(rates(net.eval(), x)) < rate else (low, (low + high) / 2)
+            low, high = (
+                ((low + high) / 2, high) if mean(rates(net.eval(), x)) < rate else (low, (low + high) / 2)
+            )
         return net
 
     return make
@@ -124,7 +126,9 @@ def networks(nets: dict[str, Callable[[Tensor], nn.Module]], x: Tensor) -> list[
 def main(folder: str | None = None) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    nets = {f"{rate:.0%}": firing_at(rate) for rate in RATES} | ({"trained": trained(folder)} if folder else {})
+    nets = {f"{rate:.0%}": firing_at(rate) for rate in RATES} | (
+        {"trained": trained(folder)} if folder else {}
+    )
     x = spikes((6, max(BATCHES), 2, 16, 16), 0.1)
     of_layers, of_networks = layers(), networks(nets, x)
     show("float32 layer / integer layer", of_layers)

@@ -35,7 +35,7 @@ class IntLayer:
         after: what follows the sums, of all outputs (:func:`.int_after`).
 
     Raises:
-        ValueError: codes or counts of more than 8 bits.
+        ValueError: codes or counts of more than 8 bits, or no convolution.
     """
 
     def __init__(
@@ -50,12 +50,16 @@ class IntLayer:
         job = self.job = native.IntJob(high=high, largest=max(-low, top))
         kernel = (*[1] * (2 - self.axes), *codes.shape[2:])
         pairs = [self._pair(conv.get(k, v), v) for k, v in (("stride", 1), ("padding", 0), ("dilation", 1))]
+        groups = conv.get("groups", 1)
+        stride, padding, dilation = pairs
+        if min(*stride, *dilation, groups) < 1 or min(padding) < 0 or len(codes) % max(groups, 1):
+            raise ValueError(f"IntLayer: {len(codes)} outputs and {dict(conv)} make no convolution.")
         for name, pair in zip(("kernel", "stride", "padding", "dilation"), (kernel, *pairs), strict=True):
             setattr(job, name, (c.c_int64 * 2)(*pair))
-        job.groups, job.inputs = conv.get("groups", 1), codes.shape[1]
+        job.groups, job.inputs = groups, codes.shape[1]
         job.all_outputs, job.outputs = len(codes), len(codes) // job.groups
         job.all_inputs = job.inputs * job.groups
-        job.rows, job.runs = kernel[0], 1 if pairs[2][1] == 1 else kernel[1]
+        job.rows, job.runs = kernel[0], 1 if dilation[1] == 1 else kernel[1]
         job.run = kernel[1] // job.runs * job.inputs
         job.room = (2**15 - 1) // max(1, high * job.largest)
         if after is not None:
@@ -110,12 +114,12 @@ class IntLayer:
         axes, job = self.axes, native.IntJob.from_buffer_copy(self.job)
         if x.ndim != axes + 2 if axes else x.ndim < 2:
             return None
-        if x.shape[1 if axes else -1] != job.all_inputs or len(x) % steps or not takes_integers(x):
+        if not takes_integers(x) or x.shape[1 if axes else -1] != job.all_inputs or x.shape[0] % steps:
             return None
         rows = x.to(torch.uint8)
         rows = rows.movedim(1, -1).contiguous() if axes else rows.contiguous()
         middle = rows.shape[1:-1]
-        job.steps, job.batch = steps, len(x) // steps
+        job.steps, job.batch = steps, x.shape[0] // steps
         job.height, job.width = middle if axes == 2 else (1, middle.numel())
         out = [
             (n + 2 * p - d * (k - 1) - 1) // s + 1
@@ -126,7 +130,7 @@ class IntLayer:
         if min(out) < 1:
             return None  # torch says what is wrong
         job.out_height, job.out_width = out
-        lead = (len(x), *(out[2 - axes :] if axes else middle))
+        lead = (x.shape[0], *(out[2 - axes :] if axes else middle))
         y = torch.empty(*lead, job.all_outputs, dtype=torch.int32 if self.after is None else self.after.dtype)
         job.threads = native.threads_for(y.numel())
         job.x, job.y = rows.data_ptr(), y.data_ptr()

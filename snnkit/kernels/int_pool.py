@@ -25,12 +25,14 @@ def int_pool(
     fill = (1, 1, 0)
     pairs = [_pair(v, axes, f) for v, f in zip((kernel, stride, padding), fill, strict=True)]
     plane = (*[1] * (2 - axes), *rows.shape[1:-1])
+    if min(*pairs[0], *pairs[1]) < 1 or min(pairs[2]) < 0:
+        return None
     out = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(plane, *pairs, strict=True)]
     if min(out) < 1 or any(2 * p > k for k, p in zip(pairs[0], pairs[2], strict=True)):
         return None  # torch says what is wrong
-    y = torch.empty(len(rows), *out[2 - axes :], rows.shape[-1], dtype=x.dtype)
+    y = torch.empty(rows.shape[0], *out[2 - axes :], rows.shape[-1], dtype=x.dtype)
     job = native.PoolJob(
-        rows.data_ptr(), y.data_ptr(), len(rows), *plane, *out, rows.shape[-1],
+        rows.data_ptr(), y.data_ptr(), rows.shape[0], *plane, *out, rows.shape[-1],
         *((c.c_int64 * 2)(*pair) for pair in pairs), x.element_size(), native.threads_for(rows.numel()),
     )  # fmt: skip
     lib: Any = native.library()

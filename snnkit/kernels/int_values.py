@@ -130,15 +130,19 @@ def _halving(decay: Tensor, bits: int) -> int:
 
 
 def int_values(x: Tensor, after: IntAfter, axis: int) -> Tensor | None:
-    """The result for ``x``, int32, time first if there is a neuron; parameters lie on ``axis``."""
-    if x.dtype != torch.int32 or not takes_integers(x):
+    """The result for ``x``, int32 or, to be rescaled, int64; time first if there is a neuron.
+
+    Parameters by channel lie on ``axis``.
+    """
+    wide = x.dtype == torch.int64 and after.job.scaled
+    if not (wide or x.dtype == torch.int32) or not takes_integers(x):
         return None
     if after.channels > 1:
         if not (axis < x.ndim and x.shape[axis] == after.channels):
             return None
         rows = x.movedim(axis, -1).contiguous()
         y = _run(rows, after).movedim(-1, axis)
-    elif _dense(x) and x.stride(0) * len(x) == x.numel():
+    elif _dense(x) and x.stride(0) * x.shape[0] == x.numel():
         y = _run(x, after)
     else:
         y = _run(x.contiguous(), after)
@@ -148,9 +152,10 @@ def int_values(x: Tensor, after: IntAfter, axis: int) -> Tensor | None:
 def _run(x: Tensor, after: IntAfter) -> Tensor:
     y, lib = torch.empty_like(x, dtype=after.dtype), native.library()
     call: Any = lib.snn_int_values  # type: ignore[union-attr]
-    steps = len(x)
+    steps = x.shape[0]
     threads = native.threads_for(x.numel())
-    call(steps, x.numel() // steps, x.data_ptr(), c.byref(after.job), y.data_ptr(), threads)
+    count, wide = x.numel() // steps, x.dtype == torch.int64
+    call(steps, count, wide, x.data_ptr(), c.byref(after.job), y.data_ptr(), threads)
     return y
 
 

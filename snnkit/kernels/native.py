@@ -139,7 +139,7 @@ def library() -> c.CDLL | str:
     lib.snn_norm_back.argtypes = [norm, pointer, c.c_int32, *[pointer] * 4]
     i32, i64 = c.c_int32, c.c_int64
     lib.snn_int_layer.argtypes = [c.POINTER(IntJob)]
-    lib.snn_int_values.argtypes = [*[i64] * 2, pointer, c.POINTER(AfterJob), pointer, i32]
+    lib.snn_int_values.argtypes = [*[i64] * 2, i32, pointer, c.POINTER(AfterJob), pointer, i32]
     lib.snn_int_pool.argtypes = [c.POINTER(PoolJob)]
     lib.snn_farthest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 3, i32]
     lib.snn_nearest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 4, i32]

@@ -95,9 +95,10 @@ def _layer(chain: Sequence[Instruction], after: IntAfter | None, stateful: bool)
     codes, conv = head.tensors["codes"], head.args["conv"]
     most = int(codes.long().flatten(1).abs().sum(1).max())
     high = head.args["bound"] // most if most else _MOST
-    if high > _MOST or codes.min() < -128 or codes.max() > 127:
+    try:
+        layer = IntLayer(codes, high, conv, after)
+    except ValueError:  # more than bytes
         return None
-    layer = IntLayer(codes, high, conv, after)
     unfold = next((k for k, i in enumerate(chain) if i.op == "unfold"), None)
     wanted = [  # axes of channels, each as it would be without the time axis
         i.args.get("axis", 2) - (unfold is not None and k > unfold)

@@ -146,6 +146,10 @@ def test_rescaling(order: tuple[int, ...], per_channel: bool) -> None:
         got = int_values(x, after, axis)
         assert got is not None
         assert torch.equal(got, IntegerOps.rescale(x, M, R, shift=11, axis=axis))
+        far = (x.long() << 11) + 5  # beyond int32, but not the result
+        got = int_values(far, after, axis)
+        assert got is not None
+        assert torch.equal(got, IntegerOps.rescale(far, M, R, shift=11, axis=axis))
 
 
 def currents(gen: torch.Generator, theta: int) -> Tensor:

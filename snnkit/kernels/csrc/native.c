@@ -244,9 +244,10 @@ void snn_event_linear(int64_t rows, int32_t inputs, int64_t outputs, const float
 /* 0, or 1 without memory: then nothing is computed. */
 int32_t snn_int_layer(const snn_int *job) { return CALL_INT(int_layer, job); }
 
-/* x [steps, count] -> y, int32 or of neurons uint8 */
-void snn_int_values(int64_t steps, int64_t count, const int32_t *x, const snn_after *after, void *y, int32_t threads) {
-    CALL_INT(int_values, steps, count, x, after, y, threads);
+/* x [steps, count], int32, or int64 if wide, which are rescaled -> y, int32 or of neurons uint8 */
+void snn_int_values(int64_t steps, int64_t count, int32_t wide, const void *x, const snn_after *after, void *y,
+                    int32_t threads) {
+    CALL_INT(int_values, steps, count, wide, x, after, y, threads);
 }
 
 void snn_int_pool(const snn_pool *job) {
