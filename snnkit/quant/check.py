@@ -1,8 +1,9 @@
 """The proof that inference is additions: every product of a network, and whether one side of it is spikes.
 
 All operations are intercepted at the dispatcher, functional or not. A product with weights passes if its
-input holds spikes or counts: multiples of a unit that some neuron of the network declares, or of 1. A product
-of two activations passes if both do. Averages of spikes, normalised values, images and membranes do not.
+input holds spikes or counts: it is made of outputs of neurons or of integers alone, and its values are
+multiples of their unit (:mod:`.units`). A product of two activations passes if both do. Averages of spikes,
+normalised values, images and membranes do not.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..checks import flag
 from ..errors import InputTypeError, SpikeDrivenError
 from .quantize import weight_layers
+from .units import Units, key, tensors_in
 
 __all__ = ["Offence", "SpikeProof", "assert_spike_driven"]
 
@@ -150,17 +152,13 @@ class _Watch(TorchDispatchMode):
         self.multiplications: dict[str, int] = {}
         self._stack: list[tuple[str, bool]] = []
         self._paths = {module: path for path, module in model.named_modules()}
-        self._units = {1.0}
-        for module in self._paths:
-            if _is_neuron(module) and module.spike_levels is not None:
-                self._units.add(float(getattr(module, "spike_unit", 1.0)))
-        self._chained = {u * v for u in self._units for v in self._units}
 
     def run(self, x: Tensor) -> None:
         """Call the network once; no hook remains."""
         tensors = (*self.model.parameters(), *self.model.buffers())
-        self._constant = {_key(t) for t in tensors}
-        self._stack = []
+        self._constant = {key(t) for t in tensors}
+        self._stack, self._units = [], Units()
+        self._units.give(x, {1.0} if bool((x == x.round()).all()) else None)
         with ExitStack() as stack:
             for module in self._paths:
                 for handle in (
@@ -178,57 +176,48 @@ class _Watch(TorchDispatchMode):
     def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
         if self._stack:
             self._stack.pop()
+        if _is_neuron(module) and module.spike_levels is not None:
+            for t in tensors_in(out):
+                self._units.give(t, {float(getattr(module, "spike_unit", 1.0))})
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         path, in_neuron = self._stack[-1] if self._stack else ("", False)
-        inputs = [t for t in _tensors((args, kwargs))]
-        constant = bool(inputs) and all(_key(t) in self._constant for t in inputs)
+        inputs = list(tensors_in((args, kwargs)))
+        constant = bool(inputs) and all(key(t) in self._constant for t in inputs)
         if not constant and not in_neuron:
             if name in _PRODUCTS:
                 self._product(path, name, *(args[i] for i in _PRODUCTS[name]))
             elif any(hidden in name for hidden in _HIDDEN):
                 self._offend(path, name, "operands", sum(t.numel() for t in inputs), inputs[0].flatten()[:1])
             elif name in ("mul", "div"):
-                reals = [t for t in inputs if t.ndim and not self._spikes(t, self._chained)[0]]
+                reals = [t for t in inputs if t.ndim and self._units.strange(t).numel()]
                 if len(inputs) == 2 and reals:
                     self.multiplications[path] = self.multiplications.get(path, 0) + out.numel()
-        for t in _tensors(out):
-            (self._constant.add if constant else self._constant.discard)(_key(t))
+        for t in tensors_in(out):
+            (self._constant.add if constant else self._constant.discard)(key(t))
+        if not in_neuron:
+            self._units.follow(name, args, inputs, out)
         return out
 
     def _product(self, path: str, name: str, left: Tensor, right: Tensor) -> None:
-        of_weights = {_key(t) in self._constant for t in (left, right)}
+        of_weights = {key(t) in self._constant for t in (left, right)}
         if any(path == e or path.startswith(f"{e}.") for e in self.exempt):
             self.exempted.add(path)
             return
         sides = {"left": left, "right": right}
         if True in of_weights:
-            sides = {"input": right if _key(left) in self._constant else left}
+            sides = {"input": right if key(left) in self._constant else left}
         for operand, t in sides.items():
-            ok, bad = self._spikes(t, self._units if operand == "input" else self._chained)
-            if not ok:
+            bad = self._units.strange(t)
+            if bad.numel() or self._units.of(t) is None:
                 self._offend(path, name, operand, t.numel(), bad)
             elif operand == "input":
                 binary = bool(((t == 0) | (t == 1)).all()) and self.layers.get(path) != "integer"
                 self.layers[path] = "binary" if binary else "integer"
             else:
                 self.products.add(path)
-
-    def _spikes(self, t: Tensor, units: set[float]) -> tuple[bool, Tensor]:
-        """Whether some unit divides every value, and the values that the best unit does not."""
-        if not t.is_floating_point():
-            return True, t[:0]
-        t, worst = t.double(), None
-        for unit in units:
-            n = t / unit
-            bad = t[~((n - n.round()).abs() <= 1e-6)]  # NaN is bad
-            if not bad.numel():
-                return True, bad
-            worst = bad if worst is None or bad.numel() < worst.numel() else worst
-        assert worst is not None
-        return False, worst
 
     def _offend(self, path: str, op: str, operand: str, elements: int, bad: Tensor) -> None:
         first = (path, op, operand) not in self.offences
@@ -243,17 +232,3 @@ class _Watch(TorchDispatchMode):
 
 def _is_neuron(module: nn.Module) -> bool:
     return hasattr(module, "spike_levels") and hasattr(module, "energy_ops")
-
-
-def _key(t: Tensor) -> int:
-    return t.untyped_storage().data_ptr()
-
-
-def _tensors(tree: Any) -> Iterator[Tensor]:
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for branch in tree:
-            yield from _tensors(branch)
-    elif isinstance(tree, dict):
-        yield from _tensors(list(tree.values()))
