@@ -47,9 +47,12 @@ class Units:
             self._label[key(t)] = frozenset(label)
 
     def strange(self, t: Tensor) -> Tensor:
-        """The values that are no multiples of a unit of the tensor; all, if it has none."""
+        """The values that are no multiples of a unit of the tensor; without one, no integers, or all."""
         label = self.of(t)
-        return t.flatten() if label is None else _strange(t, label)
+        if label is not None:
+            return _strange(t, label)
+        real = _strange(t, {1.0})
+        return real if real.numel() else t.flatten()
 
     def follow(self, name: str, args: Any, inputs: Sequence[Tensor], out: Any) -> None:
         """Label the results of an operator."""

@@ -107,6 +107,9 @@ def test_what_is_left_to_torch() -> None:
     for codes, high in ((128, 1), (1, 256)):
         with pytest.raises(ValueError, match="8 bits"):
             IntLayer(torch.full((4, 3), codes), high)
+    for wrong in ({"stride": 0}, {"dilation": 0}, {"padding": -1}, {"groups": 3}):
+        with pytest.raises(ValueError, match="no convolution"):
+            IntLayer(torch.ones(4, 3, 3, 3), 1, wrong)
     assert IntLayer(torch.ones(4, 3, 3, 3), 1)(torch.ones(1, 3, 2, 2, dtype=torch.uint8)) is None  # too small
 
 
@@ -283,4 +286,5 @@ def test_pooling(dtype: torch.dtype) -> None:
             assert got is not None
             assert torch.equal(got, IntegerOps.pool(y, **args))
     assert int_pool(x.long(), **args) is None
+    assert int_pool(x, **args | {"stride": 0}) is None
     assert int_pool(x[:, :, :0], **args) is None
