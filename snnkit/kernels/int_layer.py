@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import ConfigError, quote
 from . import native
 from .int_values import IntAfter, takes_integers
 
@@ -35,7 +36,7 @@ class IntLayer:
         after: what follows the sums, of all outputs (:func:`.int_after`).
 
     Raises:
-        ValueError: codes or counts of more than 8 bits, or no convolution.
+        ConfigError: codes or counts of more than 8 bits, or no convolution.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class IntLayer:
         codes = codes.detach().to(device="cpu", dtype=torch.int64)
         low, top = (int(codes.min()), int(codes.max())) if codes.numel() else (0, 0)
         if low < -128 or top > 127 or not 0 <= high <= _HIGH:
-            raise ValueError(f"IntLayer: got codes {low}..{top}, counts 0..{high}; expected 8 bits of each.")
+            raise ConfigError(
+                f"IntLayer: got codes {low}..{top}, counts 0..{high}, expected 8 bits of each. Use fewer bits."
+            )
         self.axes, self.after = codes.ndim - 2, after
         conv = conv or {}
         job = self.job = native.IntJob(high=high, largest=max(-low, top))
@@ -53,7 +56,10 @@ class IntLayer:
         groups = conv.get("groups", 1)
         stride, padding, dilation = pairs
         if min(*stride, *dilation, groups) < 1 or min(padding) < 0 or len(codes) % max(groups, 1):
-            raise ValueError(f"IntLayer: {len(codes)} outputs and {dict(conv)} make no convolution.")
+            raise ConfigError(
+                f"IntLayer: got {len(codes)} outputs and {quote(dict(conv))}, which make no convolution. "
+                "Use stride, dilation and groups >= 1, padding >= 0, and outputs that groups divide."
+            )
         for name, pair in zip(("kernel", "stride", "padding", "dilation"), (kernel, *pairs), strict=True):
             setattr(job, name, (c.c_int64 * 2)(*pair))
         job.groups, job.inputs = groups, codes.shape[1]

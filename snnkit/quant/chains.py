@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..kernels.int_layer import IntLayer
 from ..kernels.int_pool import int_pool
 from ..kernels.int_values import IntAfter, int_after, int_values
@@ -97,7 +98,7 @@ def _layer(chain: Sequence[Instruction], after: IntAfter | None, stateful: bool)
     high = head.args["bound"] // most if most else _MOST
     try:
         layer = IntLayer(codes, high, conv, after)
-    except ValueError:  # more than bytes
+    except ConfigError:  # more than bytes
         return None
     unfold = next((k for k, i in enumerate(chain) if i.op == "unfold"), None)
     wanted = [  # axes of channels, each as it would be without the time axis

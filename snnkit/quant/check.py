@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..checks import flag
+from ..energy.provenance import tensors_in
 from ..errors import InputTypeError, SpikeDrivenError
 from .quantize import weight_layers
-from .units import Units, key, tensors_in
+from .units import Units, address
 
 __all__ = ["Offence", "SpikeProof", "assert_spike_driven"]
 
@@ -156,7 +157,7 @@ class _Watch(TorchDispatchMode):
     def run(self, x: Tensor) -> None:
         """Call the network once; no hook remains."""
         tensors = (*self.model.parameters(), *self.model.buffers())
-        self._constant = {key(t) for t in tensors}
+        self._constant = {address(t) for t in tensors}
         self._stack, self._units = [], Units()
         self._units.give(x, {1.0} if bool((x == x.round()).all()) else None)
         with ExitStack() as stack:
@@ -177,15 +178,15 @@ class _Watch(TorchDispatchMode):
         if self._stack:
             self._stack.pop()
         if _is_neuron(module) and module.spike_levels is not None:
-            for t in tensors_in(out):
+            for t in tensors_in([out]):
                 self._units.give(t, {float(getattr(module, "spike_unit", 1.0))})
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         path, in_neuron = self._stack[-1] if self._stack else ("", False)
-        inputs = list(tensors_in((args, kwargs)))
-        constant = bool(inputs) and all(key(t) in self._constant for t in inputs)
+        inputs = list(tensors_in([args, kwargs]))
+        constant = bool(inputs) and all(address(t) in self._constant for t in inputs)
         if not constant and not in_neuron:
             if name in _PRODUCTS:
                 self._product(path, name, *(args[i] for i in _PRODUCTS[name]))
@@ -195,20 +196,20 @@ class _Watch(TorchDispatchMode):
                 reals = [t for t in inputs if t.ndim and self._units.strange(t).numel()]
                 if len(inputs) == 2 and reals:
                     self.multiplications[path] = self.multiplications.get(path, 0) + out.numel()
-        for t in tensors_in(out):
-            (self._constant.add if constant else self._constant.discard)(key(t))
+        for t in tensors_in([out]):
+            (self._constant.add if constant else self._constant.discard)(address(t))
         if not in_neuron:
             self._units.follow(name, args, inputs, out)
         return out
 
     def _product(self, path: str, name: str, left: Tensor, right: Tensor) -> None:
-        of_weights = {key(t) in self._constant for t in (left, right)}
+        of_weights = {address(t) in self._constant for t in (left, right)}
         if any(path == e or path.startswith(f"{e}.") for e in self.exempt):
             self.exempted.add(path)
             return
         sides = {"left": left, "right": right}
         if True in of_weights:
-            sides = {"input": right if key(left) in self._constant else left}
+            sides = {"input": right if address(left) in self._constant else left}
         for operand, t in sides.items():
             bad = self._units.strange(t)
             if bad.numel() or self._units.of(t) is None:

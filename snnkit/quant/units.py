@@ -8,13 +8,15 @@ or other real tensors enter.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["Units", "key", "tensors_in"]
+from ..energy.provenance import tensors_in
+
+__all__ = ["Units", "address"]
 
 _AVERAGES = ("mean", "avg_pool", "upsample", "interpolate")
 _FRESH = ("empty", "zeros", "ones", "full", "arange", "scalar_tensor")
@@ -37,14 +39,14 @@ class Units:
 
     def of(self, t: Tensor) -> Label | None:
         """The units of its values, None if they are real numbers."""
-        return frozenset({1.0}) if not t.is_floating_point() else self._label.get(key(t))
+        return frozenset({1.0}) if not t.is_floating_point() else self._label.get(address(t))
 
     def give(self, t: Tensor, label: Iterable[float] | None) -> None:
         """Set what a tensor holds."""
         if label is None:
-            self._label.pop(key(t), None)
+            self._label.pop(address(t), None)
         else:
-            self._label[key(t)] = frozenset(label)
+            self._label[address(t)] = frozenset(label)
 
     def strange(self, t: Tensor) -> Tensor:
         """The values that are no multiples of a unit of the tensor; without one, no integers, or all."""
@@ -56,7 +58,7 @@ class Units:
 
     def follow(self, name: str, args: Any, inputs: Sequence[Tensor], out: Any) -> None:
         """Label the results of an operator."""
-        for t in tensors_in(out):
+        for t in tensors_in([out]):
             if t.is_floating_point():
                 self.give(t, self._after(name, args, inputs, t))
 
@@ -105,17 +107,6 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.numel() == b.numel() and torch.equal(a.flatten(), b.flatten())
 
 
-def key(t: Tensor) -> int:
-    """The address of its storage."""
+def address(t: Tensor) -> int:
+    """Of the memory of a tensor."""
     return t.untyped_storage().data_ptr()
-
-
-def tensors_in(tree: Any) -> Iterator[Tensor]:
-    """All tensors in nested containers."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for branch in tree:
-            yield from tensors_in(branch)
-    elif isinstance(tree, dict):
-        yield from tensors_in(list(tree.values()))
