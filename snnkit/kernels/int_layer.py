@@ -46,7 +46,7 @@ class IntLayer:
         low, top = (int(codes.min()), int(codes.max())) if codes.numel() else (0, 0)
         if low < -128 or top > 127 or not 0 <= high <= _HIGH:
             raise ConfigError(
-                f"IntLayer: got codes {low}..{top}, counts 0..{high}, expected 8 bits of each. Use fewer bits."
+                f"IntLayer: got codes {low}..{top}, counts 0..{high}, expected 8 bits each. Use fewer bits."
             )
         self.axes, self.after = codes.ndim - 2, after
         conv = conv or {}
