@@ -20,7 +20,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # A part may import the parts of its own level that are named, and everything on lower levels.
 BASE = ["errors", "checks", "registry", "surrogate", "sequence", "files"]
 LEVELS = {name: 0 for name in BASE}
-LEVELS |= {"kernels": 1, "readout": 1, "encoding": 1, "losses": 1, "data": 2, "points": 2}
+LEVELS |= {"fusing": 1, "kernels": 1, "readout": 1, "encoding": 1, "losses": 1, "data": 2, "points": 2}
 LEVELS |= {"neurons": 2, "layers": 3, "engine": 3, "models": 4}
 LEVELS |= {name: 5 for name in ("quant", "energy", "train", "interop", "plot")}
 LEVELS |= {"cli_ablate": 6, "cli_data": 6, "cli": 7, "__main__": 8}

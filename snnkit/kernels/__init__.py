@@ -9,8 +9,9 @@ from .delay_kernel import INTERPOLATIONS, Interpolation, delay_kernel, rounded_d
 from .delayed_linear import delayed_linear
 from .dynamics import LIFDynamics
 from .event_linear import event_driven, event_linear
-from .int_layer import IntWeights, int_layer, int_weights
-from .int_values import int_counts, int_rescale
+from .int_layer import IntLayer
+from .int_pool import int_pool
+from .int_values import IntAfter, int_after, int_values
 from .lif import lif
 from .lif_eager import lif_eager
 from .lif_native import lif_native
@@ -28,7 +29,8 @@ __all__ = [
     "DELAY_BACKENDS",
     "INTERPOLATIONS",
     "DelayBackend",
-    "IntWeights",
+    "IntAfter",
+    "IntLayer",
     "Interpolation",
     "LIFDynamics",
     "Norm",
@@ -42,10 +44,9 @@ __all__ = [
     "event_driven",
     "event_linear",
     "farthest",
-    "int_counts",
-    "int_layer",
-    "int_rescale",
-    "int_weights",
+    "int_after",
+    "int_pool",
+    "int_values",
     "isa",
     "keep_memory",
     "library",

@@ -18,9 +18,11 @@ from torch import Tensor
 from ._layout import EVERY, constant_in_graphs, not_plain, per_neuron
 
 __all__ = [
+    "AfterJob",
     "IntJob",
     "Job",
     "NormJob",
+    "PoolJob",
     "fill",
     "isa",
     "library",
@@ -30,11 +32,11 @@ __all__ = [
     "unavailable",
 ]
 
-ABI = 7
+ABI = 8
 SHARE = 65_536  # neuron-steps that are worth a thread of their own
 STATES, PARAMS, SUMS = 2, 10, 3
 PIECES = 32  # of the sums by channel
-ISA_NAMES = ("baseline", "AVX2", "AVX-512")
+ISA_NAMES = ("baseline", "AVX2", "AVX-512", "AVX-512 VNNI")
 
 
 class Param(c.Structure):
@@ -80,14 +82,40 @@ class NormJob(c.Structure):
     ]
 
 
+class AfterJob(c.Structure):
+    """``snn_after`` of csrc/native.c."""
+
+    _fields_ = [
+        *[(name, c.c_int32) for name in ("kind", "scaled", "shift", "levels")],
+        *[(name, c.c_int32) for name in ("bits", "halving", "inward", "reset")],
+        *[(name, c.c_int32) for name in ("v_rest", "v_reset", "grid_shift", "grid_bits", "small", "unused")],
+        ("period", c.c_int64),
+        *[(name, c.c_void_p) for name in ("m", "decay", "theta", "amount", "r", "middle")],
+    ]
+
+
 class IntJob(c.Structure):
     """``snn_int`` of csrc/native.c."""
 
     _fields_ = [
-        *[(name, c.c_void_p) for name in ("x", "w", "y", "at", "count")],
-        *[(n, c.c_int64) for n in ("images", "height", "width", "out_height", "out_width", "outputs")],
+        *[(name, c.c_void_p) for name in ("x", "gathered", "dense", "y")],
+        *[(name, c.c_int64) for name in ("steps", "batch", "height", "width", "out_height", "out_width")],
+        *[(name, c.c_int64) for name in ("groups", "inputs", "outputs", "all_inputs", "all_outputs")],
         *[(name, c.c_int64 * 2) for name in ("kernel", "stride", "padding", "dilation")],
-        *[(name, c.c_int32) for name in ("inputs", "bits", "largest", "threads")],
+        *[(name, c.c_int64) for name in ("rows", "runs", "run", "gathered_group", "dense_group")],
+        *[(name, c.c_int32) for name in ("layout", "room", "high", "largest", "threads", "unused")],
+        ("after", AfterJob),
+    ]
+
+
+class PoolJob(c.Structure):
+    """``snn_pool`` of csrc/native.c."""
+
+    _fields_ = [
+        *[(name, c.c_void_p) for name in ("x", "y")],
+        *[(n, c.c_int64) for n in ("images", "height", "width", "out_height", "out_width", "channels")],
+        *[(name, c.c_int64 * 2) for name in ("kernel", "stride", "padding")],
+        *[(name, c.c_int32) for name in ("bytes", "threads")],
     ]
 
 
@@ -111,8 +139,8 @@ def library() -> c.CDLL | str:
     lib.snn_norm_back.argtypes = [norm, pointer, c.c_int32, *[pointer] * 4]
     i32, i64 = c.c_int32, c.c_int64
     lib.snn_int_layer.argtypes = [c.POINTER(IntJob)]
-    lib.snn_int_rescale.argtypes = [*[i64] * 3, *[pointer] * 3, i32, pointer, i32]
-    lib.snn_int_counts.argtypes = [*[i64] * 2, pointer, *[i64] * 2, *[i32] * 3, pointer, i32]
+    lib.snn_int_values.argtypes = [*[i64] * 2, i32, pointer, c.POINTER(AfterJob), pointer, i32]
+    lib.snn_int_pool.argtypes = [c.POINTER(PoolJob)]
     lib.snn_farthest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 3, i32]
     lib.snn_nearest.argtypes = [i64, i32, i64, i64, i32, *[pointer] * 4, i32]
     lib.snn_delay_shift.argtypes = [*[i64] * 3, pointer, i32, *[pointer] * 2, i32]
@@ -125,7 +153,7 @@ def library() -> c.CDLL | str:
 
 
 def isa(wanted: int = -1) -> str:
-    """Instruction set in use; ``wanted`` (0 baseline, 1 AVX2) limits it, for tests."""
+    """Instruction set in use; ``wanted`` (0 baseline, 1 AVX2, 2 AVX-512) limits it, for tests."""
     lib = library()
     return "" if isinstance(lib, str) else ISA_NAMES[lib.snn_isa(wanted)]
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ConfigError
+from ..fusing import fuse_blocks
 
 __all__ = ["DepthwiseSeparable", "RepConv", "fuse_rep"]
 
@@ -99,14 +100,9 @@ def fuse_rep(net: nn.Module) -> nn.Module:
     """
     if net.training:
         raise ConfigError("fuse_rep: the network is in training mode. Call net.eval() first.")
-    if isinstance(net, RepConv | DepthwiseSeparable):
-        return net.fused().eval()
-    net = copy.deepcopy(net)
-    for parent in list(net.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, RepConv | DepthwiseSeparable):
-                setattr(parent, name, child.fused())
-    return net.eval()
+    whole = nn.Sequential(copy.deepcopy(net))  # so that a block alone has a parent, too
+    fuse_blocks(whole)
+    return whole[0].eval()
 
 
 def _affine_of(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -5,11 +5,12 @@
     small = snnkit.quant.quantize(net, weight_bits=4)    # train it on: each forward quantises
 """
 
+from ..fusing import fuse_blocks
 from .base import QUANTIZERS, Codes, Quantizer
 from .calibrate import calibrate
 from .check import SpikeProof, assert_spike_driven, product_inputs
 from .distill import AttentionSimilarityLoss, attention_maps
-from .fold import fold_norms, fuse_blocks
+from .fold import fold_norms
 from .integer import convert_to_integer
 from .integer_file import load_integer, save_integer
 from .integer_neurons import integer_rule

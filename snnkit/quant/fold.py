@@ -1,4 +1,4 @@
-"""Batch norms folded into the layer in front of them, and blocks replaced by the one layer that equals them.
+"""Batch norms folded into the layer in front of them.
 
 ::
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import QuantConfigError
 
-__all__ = ["Affine", "affine_of", "fold_norms", "fuse_blocks"]
+__all__ = ["Affine", "affine_of", "fold_norms"]
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -69,18 +69,3 @@ def fold_norms(model: nn.Module) -> list[str]:
                 chain[i + 1] = nn.Identity()
                 folded.append(f"{path}.{i + 1}".lstrip("."))
     return folded
-
-
-def fuse_blocks(model: nn.Module) -> list[str]:
-    """Replace, in place, every module with a method ``fused() -> nn.Module`` by what that returns.
-
-    The protocol of re-parameterised blocks: ``fused`` gives the one layer that equals them in evaluation.
-    """
-    done = []
-    for path, module in list(model.named_modules()):
-        for name, child in list(module.named_children()):
-            fused = getattr(child, "fused", None)
-            if callable(fused):
-                setattr(module, name, fused())
-                done.append(f"{path}.{name}".lstrip("."))
-    return done

@@ -30,7 +30,7 @@ class FloatOps(ShapeOps):
     """The instructions of :class:`.IntegerOps`."""
 
     @staticmethod
-    def start(x: Tensor) -> Tensor:
+    def start(x: Tensor, high: int) -> Tensor:
         """Input counts."""
         return x.double()
 

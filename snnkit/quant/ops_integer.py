@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .ops_shape import ShapeOps, channel
 
-__all__ = ["IntegerOps", "carrier"]
+__all__ = ["IntegerOps", "carrier", "counts_type"]
 
 _LOW, _HIGH = -(2**31), 2**31 - 1
 
@@ -20,6 +20,11 @@ _LOW, _HIGH = -(2**31), 2**31 - 1
 def carrier(bound: int) -> torch.dtype:
     """The narrowest floating-point type in which all sums up to ``bound`` are exact."""
     return torch.float32 if bound < 2**24 else torch.float64
+
+
+def counts_type(high: int) -> torch.dtype:
+    """Of counts ``0..high``."""
+    return torch.uint8 if high <= 255 else torch.int32
 
 
 @contextmanager
@@ -43,13 +48,17 @@ def _on_grid(v: Tensor, grid: Sequence[int] | None) -> Tensor:
     return (v >> shift).clamp(-(1 << bits - 1), (1 << bits - 1) - 1) << shift
 
 
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.int32) if x.dtype == torch.uint8 else x
+
+
 class IntegerOps(ShapeOps):
     """Each instruction is a static method: values first, then tensors, then settings by name."""
 
     @staticmethod
-    def start(x: Tensor) -> Tensor:
-        """Input counts as integers."""
-        return x.to(torch.int32)
+    def start(x: Tensor, high: int) -> Tensor:
+        """Input counts ``0..high`` as integers."""
+        return x.to(counts_type(high))
 
     @staticmethod
     def layer(x: Tensor, codes: Tensor, *, bound: int, conv: dict[str, Any] | None) -> Tensor:
@@ -72,12 +81,12 @@ class IntegerOps(ShapeOps):
         n = torch.zeros(x.shape, dtype=torch.int32, device=x.device)
         for level in theta.unbind(0):
             n += x >= channel(level, x, axis)
-        return n
+        return n.to(counts_type(len(theta)))
 
     @staticmethod
     def clip(x: Tensor, *, high: int) -> Tensor:
         """``clip(x, 0, high)``."""
-        return x.clamp(0, high)
+        return x.clamp(0, high).to(counts_type(high))
 
     @staticmethod
     def lif(
@@ -96,8 +105,8 @@ class IntegerOps(ShapeOps):
             elif reset == "hard":
                 h = torch.where(s, v_reset, h)
             v = _on_grid(h.clamp(_LOW, _HIGH), grid)
-            out.append(s.to(torch.int32))
-        return torch.stack(out) if out else x
+            out.append(s.to(torch.uint8))
+        return torch.stack(out) if out else x.to(torch.uint8)
 
     @staticmethod
     def counts(
@@ -121,18 +130,18 @@ class IntegerOps(ShapeOps):
                 middle = (2 * j - 1) * theta
                 n += 2 * h >= middle if half_up or j % 2 == 0 else 2 * h > middle
             v = _on_grid((h - n * theta).clamp(_LOW, _HIGH), grid)
-            out.append(n.to(torch.int32))
-        return torch.stack(out) if out else x
+            out.append(n.to(counts_type(levels)))
+        return torch.stack(out) if out else x.to(counts_type(levels))
 
     @staticmethod
     def add(a: Tensor, b: Tensor) -> Tensor:
         """Sum; the conversion has checked that it fits."""
-        return a + b
+        return _wide(a) + _wide(b)
 
     @staticmethod
     def mul(a: Tensor, b: Tensor) -> Tensor:
-        """Product of two counts."""
-        return (a * b).to(torch.int32)  # below 2^31, as the conversion has checked
+        """Product of two counts; the conversion has checked that it fits."""
+        return _wide(a) * _wide(b)
 
     @staticmethod
     def matmul(a: Tensor, b: Tensor, *, bound: int) -> Tensor:
@@ -145,8 +154,7 @@ class IntegerOps(ShapeOps):
     @staticmethod
     def sum(x: Tensor, *, dims: list[int], keep: bool) -> Tensor:
         """Sum over axes."""
-        total = x.sum(dims, keepdim=keep)  # of integers: in int64
-        return total
+        return x.sum(dims, keepdim=keep)  # of integers: in int64
 
     @staticmethod
     def pool(x: Tensor, *, kernel: int, stride: int, padding: int, axes: int) -> Tensor:

@@ -1,19 +1,21 @@
 """What drives the products of a network: all operations are intercepted at the dispatcher, functional or not.
 
-A product with weights passes if its input holds spikes or counts: multiples of a unit that some neuron of the
-network declares, or of 1. A product of two activations passes if both do. Averages of spikes, normalised
-values, images and membranes do not.
+A product with weights passes if its input holds spikes or counts: it is made of outputs of neurons or of
+integers alone, and its values are multiples of their unit (:mod:`.units`). A product of two activations passes
+if both do. Averages of spikes, normalised values, images and membranes do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..energy.provenance import tensors_in
+from .units import Units, address
 
 __all__ = ["Offence", "ProductWatch"]
 
@@ -72,17 +74,13 @@ class ProductWatch(TorchDispatchMode):
         self.multiplications: dict[str, int] = {}
         self._stack: list[tuple[str, bool]] = []
         self._paths = {module: path for path, module in model.named_modules()}
-        self._units = {1.0}
-        for module in self._paths:
-            if _is_neuron(module) and module.spike_levels is not None:
-                self._units.add(float(getattr(module, "spike_unit", 1.0)))
-        self._chained = {u * v for u in self._units for v in self._units}
 
     def run(self, x: Tensor) -> None:
         """Call the network once; no hook remains."""
         tensors = (*self.model.parameters(), *self.model.buffers())
-        self._constant = {_key(t) for t in tensors}
-        self._stack = []
+        self._constant = {address(t) for t in tensors}
+        self._stack, self._units = [], Units()
+        self._units.give(x, {1.0} if bool((x == x.round()).all()) else None)
         with ExitStack() as stack:
             for module in self._paths:
                 for handle in (
@@ -100,59 +98,49 @@ class ProductWatch(TorchDispatchMode):
     def _leave(self, module: nn.Module, args: Any, out: Any) -> None:
         if self._stack:
             self._stack.pop()
+        if _is_neuron(module) and module.spike_levels is not None:
+            for t in tensors_in([out]):
+                self._units.give(t, {float(getattr(module, "spike_unit", 1.0))})
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         path, in_neuron = self._stack[-1] if self._stack else ("", False)
-        inputs = [t for t in _tensors((args, kwargs))]
-        constant = bool(inputs) and all(_key(t) in self._constant for t in inputs)
+        inputs = list(tensors_in([args, kwargs]))
+        constant = bool(inputs) and all(address(t) in self._constant for t in inputs)
         if not constant and not in_neuron:
             if name in _PRODUCTS:
                 self._product(path, name, *(args[i] for i in _PRODUCTS[name]))
             elif any(hidden in name for hidden in _HIDDEN):
                 self._offend(path, name, "operands", sum(t.numel() for t in inputs), inputs[0].flatten()[:1])
             elif name in ("mul", "div"):
-                reals = [t for t in inputs if t.ndim and self._unit(t, self._chained)[0] is None]
+                reals = [t for t in inputs if t.ndim and self._units.strange(t).numel()]
                 if len(inputs) == 2 and reals:
                     self.multiplications[path] = self.multiplications.get(path, 0) + out.numel()
-        for t in _tensors(out):
-            (self._constant.add if constant else self._constant.discard)(_key(t))
+        for t in tensors_in([out]):
+            (self._constant.add if constant else self._constant.discard)(address(t))
+        if not in_neuron:
+            self._units.follow(name, args, inputs, out)
         return out
 
     def _product(self, path: str, name: str, left: Tensor, right: Tensor) -> None:
-        of_weights = {_key(t) in self._constant for t in (left, right)}
+        of_weights = {address(t) in self._constant for t in (left, right)}
         if any(path == e or path.startswith(f"{e}.") for e in self.exempt):
             self.exempted.add(path)
             return
         sides = {"left": left, "right": right}
         if True in of_weights:
-            sides = {"input": right if _key(left) in self._constant else left}
+            sides = {"input": right if address(left) in self._constant else left}
         for operand, t in sides.items():
-            unit, bad = self._unit(t, self._units if operand == "input" else self._chained)
-            if unit is None:
+            bad = self._units.strange(t)
+            if bad.numel() or self._units.of(t) is None:
                 self._offend(path, name, operand, t.numel(), bad)
             elif operand == "input":
-                most = round(float(t.abs().max()) / unit) if t.numel() else 0
-                self.counts[path] = max(most, self.counts.get(path, 0))
+                self.counts[path] = max(self._units.largest(t), self.counts.get(path, 0))
                 binary = bool(((t == 0) | (t == 1)).all()) and self.layers.get(path) != "integer"
                 self.layers[path] = "binary" if binary else "integer"
             else:
                 self.products.add(path)
-
-    def _unit(self, t: Tensor, units: set[float]) -> tuple[float | None, Tensor]:
-        """The largest unit that divides every value; None, and the values that the best unit does not."""
-        if not t.is_floating_point():
-            return 1.0, t[:0]
-        t, worst = t.double(), None
-        for unit in sorted(units, reverse=True):
-            n = t / unit
-            bad = t[~((n - n.round()).abs() <= 1e-6)]  # NaN is bad
-            if not bad.numel():
-                return unit, bad
-            worst = bad if worst is None or bad.numel() < worst.numel() else worst
-        assert worst is not None
-        return None, worst
 
     def _offend(self, path: str, op: str, operand: str, elements: int, bad: Tensor) -> None:
         first = (path, op, operand) not in self.offences
@@ -167,17 +155,3 @@ class ProductWatch(TorchDispatchMode):
 
 def _is_neuron(module: nn.Module) -> bool:
     return hasattr(module, "spike_levels") and hasattr(module, "energy_ops")
-
-
-def _key(t: Tensor) -> int:
-    return t.untyped_storage().data_ptr()
-
-
-def _tensors(tree: Any) -> Iterator[Tensor]:
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for branch in tree:
-            yield from _tensors(branch)
-    elif isinstance(tree, dict):
-        yield from _tensors(list(tree.values()))

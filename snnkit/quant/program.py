@@ -24,10 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import NumericsError, QuantConfigError, ShapeError
-from ..kernels.int_layer import IntWeights, int_layer, int_weights
-from ..kernels.int_values import int_counts, int_rescale
 from ..readout import READOUTS
 from ..sequence import as_sequence
+from .chains import Kernel, chain_kernel, chains
 from .ops_float import FloatOps
 from .ops_integer import IntegerOps, carrier
 
@@ -75,22 +74,36 @@ class _Interpreter(nn.Module):
     def __init__(self, program: Program) -> None:
         super().__init__()
         self.program = program
-        uses: dict[int, int] = {program.output: len(program.instructions)}
         for i, instruction in enumerate(program.instructions):
-            for source in instruction.inputs:
-                uses[source] = max(uses.get(source, 0), i)
             for name, tensor in instruction.tensors.items():
                 self.register_buffer(f"{name}_{i}", self._prepared(instruction, name, tensor))
-        self._last_use = uses
         self.readout = READOUTS.get(program.readout)() if program.readout else None
+        self._plan(self._chains())
+
+    def _chains(self) -> list[tuple[int, ...]]:
+        """Instructions that run together."""
+        return [(i,) for i in range(len(self.program.instructions))]
+
+    def _plan(self, order: list[tuple[int, ...]]) -> None:
+        """For every chain, the values that nothing reads after it."""
+        last = {self.program.output: len(order)}
+        for k, chain in enumerate(order):
+            for source in self.program.instructions[chain[0]].inputs:
+                last[source] = max(last.get(source, 0), k)
+        self._order = [(chain, [s for s, at in last.items() if at == k]) for k, chain in enumerate(order)]
 
     def _prepared(self, instruction: Instruction, name: str, tensor: Tensor) -> Tensor:
         raise TypeError(f"{type(self).__name__} must implement _prepared(...)")
 
-    def _run(self, i: int, instruction: Instruction, inputs: list[Tensor], named: dict[str, Any]) -> Tensor:
-        """The result of one instruction; ``named``: its tensors, and what depends on the input."""
-        out: Tensor = getattr(self.ops, instruction.op)(*inputs, **named, **instruction.args)
-        return out
+    def _run(self, chain: tuple[int, ...], inputs: list[Tensor], sizes: tuple[int, int]) -> Tensor:
+        """The result of a chain of instructions on ``[T, B]`` samples."""
+        for i in chain:
+            instruction = self.program.instructions[i]
+            named: dict[str, Any] = {name: self.get_buffer(f"{name}_{i}") for name in instruction.tensors}
+            if instruction.op == "unfold":
+                named["sizes"] = sizes
+            inputs = [getattr(self.ops, instruction.op)(*inputs, **named, **instruction.args)]
+        return inputs[0]
 
     def encode(self, x: Tensor) -> Tensor:
         """``x [T, B, ...]`` as integer counts: ``clip(round(x / input_scale), 0, input_high)``."""
@@ -106,21 +119,18 @@ class _Interpreter(nn.Module):
         return (x.double() / p.input_scale).round().clamp(0, p.input_high)
 
     def values(self, x: Tensor, keep: Callable[[int, Instruction, Tensor], None] | None = None) -> Tensor:
-        """The integer logits ``[T, B, K]``; ``keep`` is shown the result of every instruction."""
+        """The integer logits ``[T, B, K]``; ``keep`` is shown the results that are read later."""
         counts = self.encode(x)
-        values: dict[int, Tensor] = {0: self.ops.start(counts)}
-        steps, batch = counts.shape[:2]
-        for i, instruction in enumerate(self.program.instructions):
-            inputs = [values[s] for s in instruction.inputs]
-            tensors: dict[str, Any] = {name: self.get_buffer(f"{name}_{i}") for name in instruction.tensors}
-            sizes: dict[str, Any] = {"sizes": (steps, batch)} if instruction.op == "unfold" else {}
-            out = self._run(i, instruction, inputs, tensors | sizes)
+        values: dict[int, Tensor] = {0: self.ops.start(counts, self.program.input_high)}
+        sizes = (counts.shape[0], counts.shape[1])
+        for chain, unread in self._order:
+            inputs = [values[s] for s in self.program.instructions[chain[0]].inputs]
+            out = self._run(chain, inputs, sizes)
             if keep is not None:
-                keep(i, instruction, out)
-            values[i + 1] = out
-            for source in instruction.inputs:
-                if self._last_use[source] == i:
-                    values.pop(source, None)
+                keep(chain[-1], self.program.instructions[chain[-1]], out)
+            values[chain[-1] + 1] = out
+            for source in unread:
+                del values[source]
         return values[self.program.output]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -136,12 +146,12 @@ class _Interpreter(nn.Module):
 
 
 class IntegerModel(_Interpreter):
-    """Runs a program on integer tensors: int32 between instructions, int64 inside of them.
+    """Runs a program on integer tensors: bytes or int32 between instructions, int64 inside of them.
 
-    On the CPU products with weights gather the rows that active inputs name, in 4 or 8 bits
-    (:mod:`snnkit.kernels.int_layer`). Elsewhere, and without the C library, they use floating-point units as
-    carriers where all partial sums are exact there (below 2^24 in float32, 2^53 in float64), which the
-    conversion has proved; nothing is ever rounded.
+    On the CPU a layer runs with the neurons behind it in one kernel (:mod:`.chains`), on weights of 4 or 8
+    bits. Elsewhere, and without the C library, products use floating-point units as carriers where all
+    partial sums are exact there (below 2^24 in float32, 2^53 in float64), which the conversion has proved;
+    nothing is ever rounded.
 
     Shape:
         ``[T, B, C, ...] -> [B, classes]``, or what the read-out of the network gives.
@@ -153,27 +163,25 @@ class IntegerModel(_Interpreter):
 
     ops = IntegerOps
 
-    def __init__(self, program: Program) -> None:
-        super().__init__(program)
-        self._gathered: dict[int, IntWeights] = {}
-        for i, instruction in enumerate(program.instructions):
-            conv = instruction.args.get("conv") or {"groups": 1}
-            if instruction.op == "layer" and conv["groups"] == 1:
-                weights = int_weights(instruction.tensors["codes"])
-                if weights is not None:
-                    self._gathered[i] = weights
+    def _chains(self) -> list[tuple[int, ...]]:
+        found = chains(self.program)
+        code = self.program.instructions
+        self._kernels: dict[tuple[int, ...], Kernel | None] = {
+            chain: chain_kernel([code[i] for i in chain]) for chain in found
+        }
+        return found
 
-    def _run(self, i: int, instruction: Instruction, inputs: list[Tensor], named: dict[str, Any]) -> Tensor:
-        if i in self._gathered:
-            conv = instruction.args["conv"] or {}
-            settings = {name: _list(value) for name, value in conv.items() if name != "groups"}
-            out = int_layer(inputs[0], self._gathered[i], **settings)
-        else:
-            native = _NATIVE.get(instruction.op)
-            out = native and native(*inputs, **named, **instruction.args)
-        if out is not None:
-            return out
-        return super()._run(i, instruction, inputs, named)
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_kernels"}  # they hold addresses
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._chains()
+
+    def _run(self, chain: tuple[int, ...], inputs: list[Tensor], sizes: tuple[int, int]) -> Tensor:
+        kernel = self._kernels[chain]
+        out = kernel and kernel(inputs[0], sizes)
+        return super()._run(chain, inputs, sizes) if out is None else out
 
     def _prepared(self, instruction: Instruction, name: str, tensor: Tensor) -> Tensor:
         if name == "codes":
@@ -188,13 +196,6 @@ class SimulatedModel(_Interpreter):
 
     def _prepared(self, instruction: Instruction, name: str, tensor: Tensor) -> Tensor:
         return tensor.double()
-
-
-_NATIVE: dict[str, Callable[..., Tensor | None]] = {"rescale": int_rescale, "counts": int_counts}
-
-
-def _list(value: int | list[int]) -> list[int]:
-    return [value] if isinstance(value, int) else value
 
 
 def simulate_integer(model: IntegerModel) -> SimulatedModel:

@@ -12,8 +12,9 @@ from torch.nn.utils import parametrize
 
 from ..checks import choice, flag, is_integer
 from ..errors import InputTypeError, QuantConfigError, quote
+from ..fusing import fuse_blocks
 from .base import QUANTIZERS, Quantizer
-from .fold import fold_norms, fuse_blocks
+from .fold import fold_norms
 from .state import quantize_states
 
 __all__ = ["project_steps", "quantize", "quantized_layers", "quantizer_of", "weight_layers"]

@@ -86,6 +86,72 @@ def test_planted_defects(net: nn.Module, where: str) -> None:
         assert first.low <= first.example <= first.high
 
 
+class Scaled(nn.Module):
+    """A factor per channel, not folded into anything."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+class Half(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 0.5 * x + 0.5 * x
+
+
+@pytest.mark.parametrize("averaged", [PER(nn.AvgPool2d(2)), PER(nn.AdaptiveAvgPool2d(4)), PER(Scaled(4))])
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_unit_elsewhere_is_no_excuse(averaged: nn.Module, silent: bool) -> None:
+    """Averages of four binary spikes are quarters, which a neuron elsewhere emits, too; ones are spikes."""
+    first = snnkit.LIF(threshold=1e6 if silent else 0.1)
+    quarters = snnkit.make_neuron("ielif", levels=4)
+    net = nn.Sequential(PER(conv(2, 4)), first, averaged, PER(conv(4, 4)), quarters, PER(conv(4, 4)))
+    with pytest.raises(SpikeDrivenError) as caught:
+        quant.assert_spike_driven(net, spikes(3, 2, 2, 8, 8))
+    assert {o.path for o in caught.value.offences} == {"3.body"}  # type: ignore[attr-defined]
+    fine = nn.Sequential(*net[:2], *net[3:])
+    assert "4.body" in quant.assert_spike_driven(fine, spikes(3, 2, 2, 8, 8)).layers
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        PER(nn.MaxPool2d(2)),
+        PER(nn.ZeroPad2d(1)),
+        nn.Identity(),
+        Half(),
+        PER(nn.Dropout(0.5)),
+        PER(nn.PixelUnshuffle(1), nn.ReLU()),
+    ],
+)
+def test_what_keeps_spikes(between: nn.Module) -> None:
+    net = nn.Sequential(PER(conv(2, 4)), lif(), between, PER(conv(4, 4)))
+    assert set(quant.assert_spike_driven(net, spikes(3, 2, 2, 8, 8)).layers) == {"0.body", "3.body"}
+
+
+def test_integer_weights_make_no_spikes() -> None:
+    """Sums of integers are integers, but membranes."""
+    net = nn.Sequential(PER(conv(2, 4)), PER(conv(4, 4)))
+    for p in net.parameters():
+        p.data.round_()
+    with pytest.raises(SpikeDrivenError, match=r"1\.body"):
+        quant.assert_spike_driven(net, spikes(3, 2, 2, 8, 8))
+
+
+@pytest.mark.parametrize("mixer", [snnkit.layers.RepConv(4, 4), snnkit.layers.DepthwiseSeparable(4, 4, 3)])
+def test_fused_factors_pass(mixer: nn.Module) -> None:
+    net = nn.Sequential(PER(conv(2, 4)), lif(), PER(mixer), lif()).eval()
+    with pytest.raises(SpikeDrivenError):
+        quant.assert_spike_driven(net, spikes(3, 2, 2, 8, 8))
+    assert set(quant.assert_spike_driven(snnkit.layers.fuse_rep(net), spikes(3, 2, 2, 8, 8)).layers) == {
+        "0.body",
+        "2.body",
+    }
+
+
 def test_images_need_an_encoder() -> None:
     net = nn.Sequential(PER(conv(2, 4)), lif(), PER(nn.MaxPool2d(2), conv(4, 4)))
     image = torch.rand(2, 2, 2, 8, 8)

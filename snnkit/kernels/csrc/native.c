@@ -10,6 +10,7 @@
  */
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #ifdef _OPENMP
 #include <omp.h>
@@ -19,13 +20,15 @@
 #define SNN_X86 1
 #endif
 
-#define SNN_ABI 7
+#define SNN_ABI 8
 #define MAX_BLOCK 1024
 #define CHUNK 256
 #define LANES 8
 #define PIECES 32 /* of sums by channel; independent of the threads, and so are the sums */
 #define EVENT_TILE 256
-#define INT_TILE 64 /* pixels that share one block of weights */
+#define INT_TILE 256  /* pixels of integer layers that are worked on together */
+#define INT_CHUNK 512 /* values that pass through an integer neuron together */
+#define INT_SMALL (1u << 28)
 #define MAX_DIMS 8 /* coordinates of a point */
 #define DELAY_WIDTH 16 /* channels or outputs whose delays are summed side by side */
 #define PARAMS 10
@@ -72,15 +75,45 @@ typedef struct { /* a batch norm in front of neurons, x [outer, channels, inner]
     double eps;
 } snn_norm;
 
-typedef struct { /* a linear layer (one pixel per row) or a convolution on integers, channels last */
-    const int32_t *x; /* [images, height, width, inputs] */
-    const int8_t *w;  /* [blocks of 64 outputs, taps, inputs, 64], or 32 bytes of two: output k low, k + 32 high */
-    int32_t *y;       /* [images, out_height, out_width, outputs] */
-    int32_t *at, *count; /* scratch, of the size of x and of one channel of it */
-    int64_t images, height, width, out_height, out_width, outputs;
+enum { INT_VALUES, INT_TABLE, INT_CLIP, INT_COUNTS, INT_LIF };
+enum { INT_NONE, INT_SOFT, INT_HARD };
+enum { INT_FOUR, INT_EIGHT, INT_HALF, INT_DEPTHWISE }; /* 64 outputs of 4 or 8 bits, 32 of 8; one per channel */
+
+typedef struct { /* what follows integer sums; value n of a step has the parameters n % period */
+    int32_t kind, scaled, shift, levels;
+    int32_t bits, halving, inward, reset; /* decay >> bits; halving: the same as one shift, or -1 */
+    int32_t v_rest, v_reset, grid_shift, grid_bits;
+    int32_t small, unused; /* small: parameters leave room in int32 */
+    int64_t period;
+    const int32_t *m, *decay, *theta, *amount; /* of tables: sign for decay, theta [levels, period] */
+    const int64_t *r, *middle;                 /* middle: of counts, in fours */
+} snn_after;
+
+typedef struct { /* a linear layer (an image of one row) or a convolution on counts, channels last */
+    const uint8_t *x;       /* [steps, batch, height, width, all_inputs] */
+    const int8_t *gathered; /* [groups, blocks, taps, inputs, 64 or 32 outputs]; four bits: k low, k + 32 high */
+    const int8_t *dense;    /* [groups, blocks of 64, rows, runs, run / 4, up to 64 outputs, 4], or null */
+    void *y;                /* [steps, batch, out_height, out_width, all_outputs] */
+    int64_t steps, batch, height, width, out_height, out_width, groups, inputs, outputs, all_inputs, all_outputs;
     int64_t kernel[2], stride[2], padding[2], dilation[2];
-    int32_t inputs, bits, largest, threads; /* bits: 4 or 8 in memory; largest: of |w| */
+    int64_t rows, runs, run; /* the kernel as rows of runs of adjacent inputs */
+    int64_t gathered_group, dense_group; /* bytes */
+    int32_t layout, room, high, largest; /* of counts and |codes|; room: products that int16 holds */
+    int32_t threads, unused;
+    snn_after after;
 } snn_int;
+
+typedef struct { /* a maximum over windows, channels last */
+    const void *x;
+    void *y;
+    int64_t images, height, width, out_height, out_width, channels, kernel[2], stride[2], padding[2];
+    int32_t bytes, threads;
+} snn_pool;
+
+/* The first row of the padded images that row `row` of the outputs reads. */
+static inline int64_t int_first_row(const snn_int *j, int64_t row) {
+    return row / j->out_height * (j->height + 2 * j->padding[0]) + row % j->out_height * j->stride[0];
+}
 
 typedef struct { /* one piece of a step: n neurons at their place in the block */
     int n;
@@ -115,18 +148,25 @@ enum { P_SCALE = 7, P_SHIFT, P_MEAN };
 #include "isa.inc"
 #undef ISA
 #pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,bmi2,prefer-vector-width=512")
+#define ISA vnni
+#include "isa_int.inc"
+#undef ISA
+#pragma GCC pop_options
 #endif
 
 int32_t snn_abi(void) { return SNN_ABI; }
 int32_t snn_job_size(void) { return (int32_t)sizeof(snn_job); }
 
-/* 0 baseline, 1 AVX2, 2 AVX-512 */
+/* 0 baseline, 1 AVX2, 2 AVX-512, 3 with VNNI */
 static int32_t best(void) {
 #ifdef SNN_X86
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return 2;
+        return __builtin_cpu_supports("avx512vnni") ? 3 : 2;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
 #endif
     return 0;
@@ -151,9 +191,11 @@ int32_t snn_has_openmp(void) {
 
 #ifdef SNN_X86
 #define CALL(name, ...) \
-    (level == 2 ? name##_avx512(__VA_ARGS__) : level == 1 ? name##_avx2(__VA_ARGS__) : name##_base(__VA_ARGS__))
+    (level >= 2 ? name##_avx512(__VA_ARGS__) : level == 1 ? name##_avx2(__VA_ARGS__) : name##_base(__VA_ARGS__))
+#define CALL_INT(name, ...) (level == 3 ? name##_vnni(__VA_ARGS__) : CALL(name, __VA_ARGS__))
 #else
 #define CALL(name, ...) name##_base(__VA_ARGS__)
+#define CALL_INT CALL
 #endif
 
 int32_t snn_forward(const snn_job *job) { return CALL(forward, job); }
@@ -200,19 +242,18 @@ void snn_event_linear(int64_t rows, int32_t inputs, int64_t outputs, const float
     CALL(event_linear, rows, inputs, outputs, x, w, bias, y, at, scale, threads);
 }
 
-/* 0, or 1 where int16 does not hold one product: nothing is computed then. */
-int32_t snn_int_layer(const snn_int *job) { return CALL(int_layer, job); }
+/* 0, or 1 without memory: then nothing is computed. */
+int32_t snn_int_layer(const snn_int *job) { return CALL_INT(int_layer, job); }
 
-/* x, y [outer, channels, inner]; m, r [channels] */
-void snn_int_rescale(int64_t outer, int64_t channels, int64_t inner, const int32_t *x, const int64_t *m,
-                     const int64_t *r, int32_t shift, int32_t *y, int32_t threads) {
-    CALL(int_rescale, outer, channels, inner, x, m, r, shift, y, threads);
+/* x [steps, count], int32, or int64 if wide, which are rescaled -> y, int32 or of neurons uint8 */
+void snn_int_values(int64_t steps, int64_t count, int32_t wide, const void *x, const snn_after *after, void *y,
+                    int32_t threads) {
+    CALL_INT(int_values, steps, count, wide, x, after, y, threads);
 }
 
-/* x, y [steps, neurons] */
-void snn_int_counts(int64_t steps, int64_t neurons, const int32_t *x, int64_t decay, int64_t theta, int32_t bits,
-                    int32_t levels, int32_t half_up, int32_t *y, int32_t threads) {
-    CALL(int_counts, steps, neurons, x, decay, theta, bits, levels, half_up, y, threads);
+void snn_int_pool(const snn_pool *job) {
+    if (job->bytes == 1) CALL_INT(int_pool_8, job);
+    else CALL_INT(int_pool_32, job);
 }
 
 /* Squared distances d [batch, padded] begin at infinity, at -1 in the padding; picked [batch, count] holds the first
