@@ -8,14 +8,16 @@ except ModuleNotFoundError as error:
     raise MissingDependencyError("lightning", extra="train", purpose="snnkit.train") from error
 
 from ..data.transforms import FrameAugment
-from .ablate import Ablation, ablate, random_mixers, without_mixers
+from .ablate import Ablation, ablate, ablate_training
 from .callbacks import EpochCSV, EpochSeed, FiringRates, read_metrics
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
 from .datamodule import EpochSampler, EventData, InMemory, OnDemand
 from .delay_recipes import DELAY_RECIPES, DelayRecipe, pool_units
 from .delays import DelayCallback, DelayOptimizers, warn_of_rounding
+from .distill import Distillation
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
+from .mixers import MIXER_KINDS, MixerKind, random_mixers, set_mixers, without_mixers
 from .optim import adamw_cosine, parameter_groups
 from .quantization import QuantizationSchedule
 from .quantized import QUANTIZED_MODELS, create_quantized
@@ -25,6 +27,7 @@ del _lightning
 
 __all__ = [
     "DELAY_RECIPES",
+    "MIXER_KINDS",
     "QUANTIZED_MODELS",
     "Ablation",
     "AtomicCheckpointIO",
@@ -32,6 +35,7 @@ __all__ = [
     "DelayCallback",
     "DelayOptimizers",
     "DelayRecipe",
+    "Distillation",
     "EpochCSV",
     "EpochSampler",
     "EpochSeed",
@@ -40,9 +44,11 @@ __all__ = [
     "FiringRates",
     "FrameAugment",
     "InMemory",
+    "MixerKind",
     "OnDemand",
     "QuantizationSchedule",
     "ablate",
+    "ablate_training",
     "adamw_cosine",
     "create_quantized",
     "evaluate",
@@ -55,6 +61,7 @@ __all__ = [
     "random_mixers",
     "read_metrics",
     "recipe_path",
+    "set_mixers",
     "train",
     "warn_of_rounding",
     "wilson_interval",

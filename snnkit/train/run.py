@@ -124,7 +124,7 @@ def train(
         trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
     if trainer.is_global_zero:
         data = {name: getattr(cli.datamodule, name) for name in ("dataset", "root", "settings", "transforms")}
-        info = {"data": data, "seed": seed, "quant": cli.model.quant}
+        info = {"data": data, "seed": seed, "quant": cli.model.quant, "mixers": cli.model.mixers}
         save_model(cli.model.net, out / "model.safetensors", info)
     return cli.model, cli.datamodule
 
