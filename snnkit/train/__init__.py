@@ -17,8 +17,11 @@ from .delay_recipes import DELAY_RECIPES, DelayRecipe, pool_units
 from .delays import DelayCallback, DelayOptimizers, warn_of_rounding
 from .distill import Distillation
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
+from .lamb import LAMB
 from .mixers import MIXER_KINDS, MixerKind, random_mixers, set_mixers, without_mixers
-from .optim import adamw_cosine, parameter_groups
+from .mixing import Mixing
+from .optim import OptimizerName, adamw_cosine, parameter_groups, warmup_cosine
+from .published import PUBLISHED_RECIPES, PublishedRecipe
 from .quantization import QuantizationSchedule
 from .quantized import QUANTIZED_MODELS, create_quantized
 from .run import list_recipes, recipe_path, train
@@ -27,7 +30,9 @@ del _lightning
 
 __all__ = [
     "DELAY_RECIPES",
+    "LAMB",
     "MIXER_KINDS",
+    "PUBLISHED_RECIPES",
     "QUANTIZED_MODELS",
     "Ablation",
     "AtomicCheckpointIO",
@@ -45,7 +50,10 @@ __all__ = [
     "FrameAugment",
     "InMemory",
     "MixerKind",
+    "Mixing",
     "OnDemand",
+    "OptimizerName",
+    "PublishedRecipe",
     "QuantizationSchedule",
     "ablate",
     "ablate_training",
@@ -63,6 +71,7 @@ __all__ = [
     "recipe_path",
     "set_mixers",
     "train",
+    "warmup_cosine",
     "warn_of_rounding",
     "wilson_interval",
     "without_mixers",

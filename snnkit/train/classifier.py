@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..checks import choice, number
 from ..data import Batch
-from ..data.transforms import NDA, CloudAugment, FrameAugment
+from ..data.transforms import NDA, CloudAugment, FrameAugment, ImageAugment
 from ..errors import ConfigError, NumericsError, quote
 from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
@@ -23,13 +23,19 @@ from ..registry import closest
 from .distill import Distillation
 from .evaluate import open_model
 from .mixers import MixerKind, set_mixers
-from .optim import adamw_cosine
+from .mixing import Mixing
+from .optim import OptimizerName, warmup_cosine
 from .quantization import QuantizationSchedule
 from .rates import spike_outputs
 
 __all__ = ["Classifier"]
 
-_AUGMENTS: dict[str, Any] = {"affine": FrameAugment, "cloud": CloudAugment, "nda": NDA}
+_AUGMENTS: dict[str, Any] = {
+    "affine": FrameAugment,
+    "cloud": CloudAugment,
+    "image": ImageAugment,
+    "nda": NDA,
+}
 
 
 class Classifier(L.LightningModule):
@@ -43,11 +49,14 @@ class Classifier(L.LightningModule):
         loss: registered loss. loss_settings: its arguments, as ``label_smoothing``.
         rate_target, rate_weight: add ``rate_weight * rate_regularizer(outputs of all spiking neurons,
             rate_target)`` to the loss: layers that fire more than the target are pushed below it.
-        lr, weight_decay, warmup_epochs: of AdamW, with a cosine schedule over all epochs.
+        optimizer: "adamw" or "lamb". lr, weight_decay, warmup_epochs, min_lr: of it, with a cosine schedule
+            over all epochs.
         ema: decay per step of an exponential moving average of the weights, which is validated and saved
             in place of the last weights; 0: none.
         augment: applied to training batches: arguments of :class:`FrameAugment`, or those of :class:`NDA`
-            with ``name: nda``, of :class:`CloudAugment` with ``name: cloud``.
+            with ``name: nda``, of :class:`CloudAugment` with ``name: cloud``, of :class:`ImageAugment` with
+            ``name: image``.
+        mixing: arguments of :class:`snnkit.train.Mixing`: training batches are mixed.
         quant: arguments of :func:`snnkit.quant.quantize`: the network is trained with quantised weights.
         quant_schedule: arguments of :class:`snnkit.train.QuantizationSchedule`, as ``annealing``.
         start_from: run folder or ``model.safetensors`` of the same network, from whose weights to start.
@@ -76,8 +85,11 @@ class Classifier(L.LightningModule):
         lr: float = 2e-3,
         weight_decay: float = 0.02,
         warmup_epochs: float = 2.0,
+        optimizer: OptimizerName = "adamw",
+        min_lr: float | None = None,
         ema: float = 0.0,
         augment: dict[str, Any] | None = None,
+        mixing: dict[str, Any] | None = None,
         quant: dict[str, Any] | None = None,
         quant_schedule: dict[str, Any] | None = None,
         start_from: str | None = None,
@@ -120,21 +132,25 @@ class Classifier(L.LightningModule):
         number("Classifier.rate_weight", rate_weight, at_least=0)
         number("Classifier.warmup_epochs", warmup_epochs, at_least=0)
         self.ema = number("Classifier.ema", ema, at_least=0, below=1)
-        self.augment = kind(**augment) if augment or kind is NDA else None
+        self.optimizer, self.min_lr = optimizer, min_lr
+        self.augment = kind(**augment) if augment or kind in (NDA, ImageAugment) else None
+        _known("mixing", mixing, [f.name for f in fields(Mixing)])
+        self.mixing = Mixing(**(mixing or {}))
 
     def forward(self, x: Tensor) -> Tensor:
         """``[T, B, P, H, W] -> [T, B, num_classes]``."""
         return self.net(x)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        x = batch.x
+        x, generator = batch.x, self._generator()
         if self.augment is not None:
-            x = self.augment(x, self._generator())
+            x = self.augment(x, generator)
+        x, share = self.mixing(x, self.current_epoch, generator)
         with (
             spike_outputs(self.net) if self.rate_weight else nullcontext({}) as outputs,
             self.distill.watch(self.net) if self.distill else nullcontext(),
         ):
-            loss, logits, taught = self._score(x, batch, **self.loss_settings)
+            loss, logits, taught = self._score(x, batch, share, **self.loss_settings)
             if self.distill is not None:
                 loss = self.distill(loss, x, logits, taught)
         if outputs:
@@ -151,13 +167,20 @@ class Classifier(L.LightningModule):
         loss, logits, _ = self._score(batch.x, batch)
         self._log("val", loss, logits, batch)
 
-    def _score(self, x: Tensor, batch: Batch, **settings: Any) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Loss, and answers ``[B, K]`` of the first and of the second head: means over the real steps."""
+    def _score(
+        self, x: Tensor, batch: Batch, share: float = 1.0, **settings: Any
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Loss, and answers ``[B, K]`` of the first and of the second head: means over the real steps.
+
+        ``share``: of the own label; the rest is that of the sample with which it was mixed.
+        """
         out, mask = self(x), batch.mask
         heads = [z.float() for z in (out if isinstance(out, tuple) else (out,))]
         if heads[0].ndim == 2:  # one answer for all steps
             heads, mask = [z.unsqueeze(0) for z in heads], None
         loss = self.loss(heads[0], batch.y, mask=mask, **settings)
+        if share < 1:
+            loss = share * loss + (1 - share) * self.loss(heads[0], batch.y.flip(0), mask=mask, **settings)
         logits, *taught = (_mean_over_time(z, mask) for z in heads)
         return loss, logits, taught[0] if taught else None
 
@@ -175,8 +198,10 @@ class Classifier(L.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         total = int(self.trainer.estimated_stepping_batches)
         per_epoch = total / max(self.trainer.max_epochs or 1, 1)
-        optimizer, schedule = adamw_cosine(
+        optimizer, schedule = warmup_cosine(
             self.net,
+            optimizer=self.optimizer,
+            min_lr=self.min_lr,
             lr=self.lr,
             weight_decay=self.weight_decay,
             steps=total,

@@ -36,22 +36,28 @@ from .callbacks import EpochCSV, EpochLines, EpochSeed, FiringRates
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
 from .datamodule import EventData
+from .published import PUBLISHED_RECIPES
 from .quantization import QuantizationSchedule
 
 __all__ = ["list_recipes", "recipe_path", "train"]
 
 
 def list_recipes() -> list[str]:
-    """Names of the recipes that come with snnkit."""
-    return sorted(p.name[:-5] for p in _recipes().iterdir() if p.name.endswith(".yaml"))
+    """Names of the recipes that come with snnkit: those in files, and those as published."""
+    files = [p.name[:-5] for p in _recipes().iterdir() if p.name.endswith(".yaml")]
+    return sorted([*files, *PUBLISHED_RECIPES.names()])
 
 
 def recipe_path(recipe: str) -> str:
     """Path of a shipped recipe by name, or of a YAML file by path.
 
+    Of a published recipe (:mod:`snnkit.train.published`) this is the file on which it rests.
+
     Raises:
         UnknownNameError: neither.
     """
+    if recipe in PUBLISHED_RECIPES:
+        return str(_recipes() / "published" / f"{PUBLISHED_RECIPES.get(recipe).base}.yaml")
     if recipe in list_recipes():
         return str(_recipes() / f"{recipe}.yaml")
     if Path(recipe).is_file():
@@ -70,6 +76,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     tensorboard: bool = False,
+    dry_run: bool = False,
 ) -> tuple[Classifier, EventData]:
     """Train as ``recipe`` says and write ``out``.
 
@@ -82,6 +89,7 @@ def train(
             The configuration has to be that of the run, except ``trainer.max_epochs``.
         overwrite: replace a run that ``out`` holds; without it such a folder is refused.
         tensorboard: also log for TensorBoard.
+        dry_run: one step of a published recipe on noise of the shape of its data, to see that it starts.
 
     Raises:
         UnknownNameError, ConfigError: recipe, key or value. CheckpointError: see :mod:`.checkpoint`.
@@ -89,7 +97,16 @@ def train(
     """
     out = Path(out)
     quiet()
-    cli = _parse(["--config", recipe_path(recipe), *overrides])
+    published = PUBLISHED_RECIPES.get(recipe) if recipe in PUBLISHED_RECIPES else None
+    own = published.overrides() if published else []
+    if dry_run:
+        if published is None:
+            raise ConfigError(
+                f"--dry-run: {quote(recipe)} does not say what its data look like. Recipes that do: "
+                f"{', '.join(PUBLISHED_RECIPES.names())}."
+            )
+        own += published.dry()
+    cli = _parse(["--config", recipe_path(recipe), *own, *overrides])
     seed = int(cli.config["seed_everything"])
     epochs = cli.config["trainer"]["max_epochs"]
     require(epochs is not None and epochs >= 1, "trainer.max_epochs", epochs, "an int >= 1")
