@@ -1,15 +1,15 @@
-"""Spikformer for 32x32 images on spikingjelly, in the style of its public code: the peer of benchmarks/transformer.py.
+"""Spikformer for 32x32 images on spikingjelly, in the style of its public code, for transformer.py.
 
-Maps are NCHW with time folded into the batch; tokens are [T, B, N, C], so that every linear layer is followed by a
-transposition for BatchNorm1d and one back (arXiv 2209.15425, github.com/ZK-Zhou/spikformer, cifar10). Attributes have
-the names of that code, which ``snnkit.models.from_reference`` knows.
+Maps are NCHW with time folded into the batch; tokens are [T, B, N, C], so that every linear layer is
+followed by a transposition for BatchNorm1d and one back (arXiv 2209.15425, github.com/ZK-Zhou/spikformer,
+cifar10). Attributes have the names of that code, which ``snnkit.models.from_reference`` knows.
 """
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
-import torch
 from torch import Tensor, nn
 
 with warnings.catch_warnings():
@@ -21,7 +21,11 @@ __all__ = ["PeerSpikformer"]
 
 def _lif(threshold: float = 1.0) -> nn.Module:
     return neuron.LIFNode(
-        2.0, v_threshold=threshold, surrogate_function=surrogate.Sigmoid(4.0), detach_reset=True, step_mode="m"
+        2.0,
+        v_threshold=threshold,
+        surrogate_function=surrogate.Sigmoid(4.0),
+        detach_reset=True,
+        step_mode="m",
     )
 
 
@@ -29,7 +33,7 @@ class _Stem(nn.Module):
     def __init__(self, cin: int, width: int) -> None:
         super().__init__()
         widths = [cin, width // 8, width // 4, width // 2, width]
-        for end, (a, b) in zip(("", "1", "2", "3"), zip(widths, widths[1:], strict=False), strict=True):
+        for end, (a, b) in zip(("", "1", "2", "3"), itertools.pairwise(widths), strict=True):
             setattr(self, f"proj_conv{end}", nn.Conv2d(a, b, 3, padding=1, bias=False))
             setattr(self, f"proj_bn{end}", nn.BatchNorm2d(b))
             setattr(self, f"proj_lif{end}", _lif())
@@ -72,7 +76,8 @@ class _Attention(_Tokens):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (
-            self.fire(n, x).unflatten(-1, (self.heads, -1)).transpose(2, 3).contiguous() for n in ("q", "k", "v")
+            self.fire(n, x).unflatten(-1, (self.heads, -1)).transpose(2, 3).contiguous()
+            for n in ("q", "k", "v")
         )
         y = ((q @ k.transpose(-2, -1)) @ v) * 0.125
         return self.fire("proj", self.attn_lif(y.transpose(2, 3).flatten(3).contiguous()))

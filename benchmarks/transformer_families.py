@@ -2,9 +2,10 @@
 
     python -m benchmarks.transformer_families [--seeds 3] [--epochs 8] [--only 'max_former*'] [--seed 1]
 
-Recipe "micro": DigitsEvents 16x16, T = 4, the published neuron of each family, one schedule for all, tested once
-at the end. The sizes are the registered "*_test" ones; Max-Former also with average in place of max pooling. Counts
-and energy (45nm-fp32) are means over 64 test samples. Finished runs in --out are kept: start it again to go on.
+Recipe "micro": DigitsEvents 16x16, T = 4, the published neuron of each family, one schedule for all, tested
+once at the end. The sizes are the registered "*_test" ones; Max-Former also with average in place of max
+pooling. Counts and energy (45nm-fp32) are means over 64 test samples. Finished runs in --out are kept: start
+it again to go on.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def variants() -> dict[str, list[str]]:
 def run(overrides: list[str], seed: int, epochs: int, out: Path) -> dict[str, Any]:
     """Train, test and price one network."""
     start = time.process_time()
-    train("micro", out, [*overrides, f"--seed_everything={seed}", f"--trainer.max_epochs={epochs}"], resume=True)
+    train(
+        "micro", out, [*overrides, f"--seed_everything={seed}", f"--trainer.max_epochs={epochs}"], resume=True
+    )
     seconds = time.process_time() - start
     net, described = open_model(out)
     frames = open_data(described, None).tensors()[0][:TRACED]

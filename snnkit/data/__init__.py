@@ -68,8 +68,8 @@ from .transformed import Transformed, as_configured
 
 __all__ = [
     "CIFAR10",
-    "CIFAR100",
     "CIFAR10DVS",
+    "CIFAR100",
     "DATASETS",
     "FORMATS",
     "LIMITS",

@@ -21,10 +21,11 @@ _PIXELS = 3 * 32 * 32
 
 @DATASETS.register("cifar10")
 class CIFAR10(EncodedImages):
-    """Pictures of ten kinds of things, 3x32x32: 50 000 for training, 10 000 for testing; any part of them works.
+    """Pictures of ten kinds of things, 3x32x32: 50 000 for training, 10 000 for testing, or any part.
 
-    Where from: the binary edition by Krizhevsky (www.cs.toronto.edu/~kriz/cifar.html), not downloaded. Records
-    of 3073 bytes: label, then red, green and blue planes. The edition for Python is a pickle and not read.
+    Where from: the binary edition by Krizhevsky (www.cs.toronto.edu/~kriz/cifar.html), not downloaded.
+    Records of 3073 bytes: label, then red, green and blue planes. The edition for Python is a pickle and not
+    read.
 
     Args:
         root: folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the one above it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
 
@@ -60,7 +60,7 @@ class Classifier(L.LightningModule):
         quant: arguments of :func:`snnkit.quant.quantize`: the network is trained with quantised weights.
         quant_schedule: arguments of :class:`snnkit.train.QuantizationSchedule`, as ``annealing``.
         start_from: run folder or ``model.safetensors`` of the same network, from whose weights to start.
-        distill: arguments of :class:`snnkit.train.Distillation`, as ``{teacher: runs/float}``: learn from a teacher.
+        distill: arguments of :class:`snnkit.train.Distillation`, as ``{teacher: runs/float}``.
         mixers: "identity" trains without token mixers, "random" with random ones (:func:`.set_mixers`).
         readout: over time, for models that have no answer per step: "mean".
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
@@ -146,10 +146,10 @@ class Classifier(L.LightningModule):
         if self.augment is not None:
             x = self.augment(x, generator)
         x, share = self.mixing(x, self.current_epoch, generator)
-        with (
-            spike_outputs(self.net) if self.rate_weight else nullcontext({}) as outputs,
-            self.distill.watch(self.net) if self.distill else nullcontext(),
-        ):
+        with ExitStack() as watched:
+            outputs = watched.enter_context(spike_outputs(self.net)) if self.rate_weight else {}
+            if self.distill is not None:
+                watched.enter_context(self.distill.watch(self.net))
             loss, logits, taught = self._score(x, batch, share, **self.loss_settings)
             if self.distill is not None:
                 loss = self.distill(loss, x, logits, taught)

@@ -5,10 +5,10 @@ r"""What a trained teacher adds to the loss of a student.
     L = (1 - w) L_own(z, y) + w D + a L_similarity
 
     D = tau^2 KL(softmax(z_T / tau) || softmax(z / tau))     one head; z, z_T: means over time
-    D = CE(z', argmax z_T)                                    two heads: the second one answers as the teacher does
+    D = CE(z', argmax z_T)                                    two heads: the second answers as the teacher
 
-The first D is that of Hinton et al., arXiv 1503.02531; the second that of Meta-SpikeFormer, arXiv 2404.03663 (hard
-labels, w = 0.5 in its public code). L_similarity is :class:`snnkit.quant.AttentionSimilarityLoss`.
+The first D is that of Hinton et al., arXiv 1503.02531; the second that of Meta-SpikeFormer, arXiv 2404.03663
+(hard labels, w = 0.5 in its public code). L_similarity is :class:`snnkit.quant.AttentionSimilarityLoss`.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ class Distillation:
     ) -> None:
         self.weight = number("model.distill.weight", weight, at_least=0, at_most=1)
         self.temperature = number("model.distill.temperature", temperature, above=0)
-        self.similarity = AttentionSimilarityLoss(
-            number("model.distill.attention", attention, at_least=0)
-        )
+        self.similarity = AttentionSimilarityLoss(number("model.distill.attention", attention, at_least=0))
         if not weight and not attention:
             raise ConfigError(
                 "model.distill: weight and attention are both 0, so that the teacher is not heard. Set one."

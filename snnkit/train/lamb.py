@@ -22,8 +22,9 @@ class LAMB(torch.optim.Optimizer):
         r = m^ / (sqrt(v^) + eps) + decay p          m^, v^: corrected for their start at 0
         p = p - lr ratio r                           ratio = |p| / |r|, 1 where one of them is 0
 
-    As in the code that the published recipes use (timm), the ratio is at most 1 ("trust clip"), tensors without
-    decay keep the ratio 1, and the gradient of all tensors together is cut to a norm of at most ``max_norm``.
+    As in the code that the published recipes use (timm), the ratio is at most 1 ("trust clip"), tensors
+    without decay keep the ratio 1, and the gradient of all tensors together is cut to a norm of at most
+    ``max_norm``.
 
     Args:
         params: tensors or groups. lr: step. betas, eps, weight_decay: as of Adam with decoupled decay.
@@ -46,7 +47,7 @@ class LAMB(torch.optim.Optimizer):
         self.max_norm = max_norm
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step."""
         loss = None
         if closure is not None:

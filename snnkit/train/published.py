@@ -1,15 +1,17 @@
 """Recipes as published, for every family whose training is known; none was repeated here.
 
-A recipe is one of three YAML files (``recipes/published``: ImageNet, CIFAR, events), which are Spikformer's, and what
-the family does otherwise, as read in the configuration files and defaults of its public code. Deviations:
+A recipe is one of three YAML files (``recipes/published``: ImageNet, CIFAR, events), which are Spikformer's,
+and what the family does otherwise, as read in the configuration files and defaults of its public code.
+Deviations:
 
 - Rates warm up from near 0; epochs at the final rate ("cooldown") and a stochastic depth, which these codes
   configure and do not use, are left out. Automatic precision is bfloat16, theirs float16.
-- :class:`snnkit.data.transforms.ImageAugment` and :class:`.NDA` stand for the augmentation of timm and of the event
-  codes: the same kinds of operations, in real values; no repeated augmentation. Gestures are not mirrored: left and
-  right are classes.
+- :class:`snnkit.data.transforms.ImageAugment` and :class:`.NDA` stand for the augmentation of timm and of
+  the event codes: the same kinds of operations, in real values; no repeated augmentation. Gestures are not
+  mirrored: left and right are classes.
 - Pictures are not shifted by the mean of the data set: the norm behind the first convolution does that.
-- Nothing is chosen on the test set: the accuracy is that of the last epoch. Some of the published ones are the best.
+- Nothing is chosen on the test set: the accuracy is that of the last epoch. Some of the published ones are
+  the best.
 """
 
 from __future__ import annotations
@@ -20,11 +22,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models import model_info
-from ..registry import Registry
 
 __all__ = ["PUBLISHED_RECIPES", "PublishedRecipe"]
 
-PUBLISHED_RECIPES: Registry[PublishedRecipe] = Registry("published recipe")
+PUBLISHED_RECIPES: dict[str, PublishedRecipe] = {}
 
 _SHAPES = {  # data set -> YAML file, channels, size, classes
     "image_folder": ("imagenet", 3, 224, 1000),
@@ -109,19 +110,24 @@ def _register(
         settings["data.batch_size"] = batch
     if epochs is not None:
         settings["trainer.max_epochs"] = epochs
-    PUBLISHED_RECIPES.register(name)(PublishedRecipe(model, data, source, processes, settings))
+    PUBLISHED_RECIPES[name] = PublishedRecipe(model, data, source, processes, settings)
 
 
 # -- ImageNet ----------------------------------------------------------------------------------------
 
 _CROP = {"name": "image", "crop": [0.08, 1.0], "erase": 0.25, "fill": "noise"}  # timm's default crop
-_ONE_STEP = {"data.settings": {"size": 224, "T": 1}}
+_ONE_STEP = {"data.settings": {"size": 224, "T": 1, "keep": False}}
 _PLAIN: dict[str, Any] = {"augment": _CROP, "mixing": {}, "min_lr": 1e-6, "processes": 8, "epochs": 200}
 _TEACHERLESS = _PLAIN | {"optimizer": "lamb", "more": _ONE_STEP}
 
 _register("spikformer_imagenet", "spikformer_8_512", "image_folder", "imagenet/imagenet.yml", processes=8)
 _register(
-    "spikingformer_imagenet", "spikingformer_8_768", "image_folder", "imagenet/imagenet.yml", processes=8, batch=36
+    "spikingformer_imagenet",
+    "spikingformer_8_768",
+    "image_folder",
+    "imagenet/imagenet.yml",
+    processes=8,
+    batch=36,
 )
 _register(
     "sdt_imagenet",
@@ -257,7 +263,15 @@ for _family, _model, _source, _settings in (
         "sdt",
         "sdt_dvs_2_256",
         "conf/cifar10-dvs/2_256_200E_t10_TET.yml",
-        {"batch": 32, "epochs": 200, "lr": 7.5e-3, "min_lr": 3e-4, "weight_decay": 1e-4, "mixing": {}, "more": _HALF}
+        {
+            "batch": 32,
+            "epochs": 200,
+            "lr": 7.5e-3,
+            "min_lr": 3e-4,
+            "weight_decay": 1e-4,
+            "mixing": {},
+            "more": _HALF,
+        }
         | _TET,
     ),
     ("max_former", "max_former_dvs_2_256", "event/cifar10dvs.yaml", _MAX_EVENTS),
@@ -267,7 +281,12 @@ for _family, _model, _source, _settings in (
     _register(f"{_family}_cifar10dvs", _model, "cifar10dvs", _source, **_settings)
 
 for _family, _model, _source, _settings in (
-    ("spikformer", "spikformer_dvs_2_256", "none public: those of CIFAR10-DVS, twice the epochs", {"epochs": 192}),
+    (
+        "spikformer",
+        "spikformer_dvs_2_256",
+        "none public: those of CIFAR10-DVS, twice the epochs",
+        {"epochs": 192},
+    ),
     ("spikingformer", "spikingformer_dvs_2_256", "dvs128-gesture/train.py, defaults", {"epochs": 192}),
     (
         "sdt",
@@ -277,6 +296,11 @@ for _family, _model, _source, _settings in (
     ),
     ("max_former", "max_former_dvs_2_256", "event/dvsgesture.yaml", _MAX_EVENTS | {"epochs": 150}),
     ("qkformer", "qkformer_dvs_2_256", "dvs128-gesture/train.py, defaults", {"epochs": 192, "min_lr": 2e-5}),
-    ("sglformer", "sglformer_dvs_3_256", "dvs128-gesture/train.py, defaults", _FAST | {"epochs": 192} | _WHOLE),
+    (
+        "sglformer",
+        "sglformer_dvs_3_256",
+        "dvs128-gesture/train.py, defaults",
+        _FAST | {"epochs": 192} | _WHOLE,
+    ),
 ):
     _register(f"{_family}_gesture", _model, "dvs_gesture", _source, augment=_STILL, **_settings)

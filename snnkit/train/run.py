@@ -45,7 +45,7 @@ __all__ = ["list_recipes", "recipe_path", "train"]
 def list_recipes() -> list[str]:
     """Names of the recipes that come with snnkit: those in files, and those as published."""
     files = [p.name[:-5] for p in _recipes().iterdir() if p.name.endswith(".yaml")]
-    return sorted([*files, *PUBLISHED_RECIPES.names()])
+    return sorted([*files, *PUBLISHED_RECIPES])
 
 
 def recipe_path(recipe: str) -> str:
@@ -57,7 +57,7 @@ def recipe_path(recipe: str) -> str:
         UnknownNameError: neither.
     """
     if recipe in PUBLISHED_RECIPES:
-        return str(_recipes() / "published" / f"{PUBLISHED_RECIPES.get(recipe).base}.yaml")
+        return str(_recipes() / "published" / f"{PUBLISHED_RECIPES[recipe].base}.yaml")
     if recipe in list_recipes():
         return str(_recipes() / f"{recipe}.yaml")
     if Path(recipe).is_file():
@@ -97,13 +97,13 @@ def train(
     """
     out = Path(out)
     quiet()
-    published = PUBLISHED_RECIPES.get(recipe) if recipe in PUBLISHED_RECIPES else None
+    published = PUBLISHED_RECIPES.get(recipe)
     own = published.overrides() if published else []
     if dry_run:
         if published is None:
             raise ConfigError(
                 f"--dry-run: {quote(recipe)} does not say what its data look like. Recipes that do: "
-                f"{', '.join(PUBLISHED_RECIPES.names())}."
+                f"{', '.join(PUBLISHED_RECIPES)}."
             )
         own += published.dry()
     cli = _parse(["--config", recipe_path(recipe), *own, *overrides])

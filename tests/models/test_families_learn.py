@@ -1,4 +1,4 @@
-"""Every family of spiking transformers learns: four directions of a grating, at micro width, within a minute."""
+"""Every family of spiking transformers learns four directions of a grating, at micro width, in a minute."""
 
 from __future__ import annotations
 

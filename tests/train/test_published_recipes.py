@@ -14,7 +14,7 @@ from snnkit.errors import ConfigError
 from snnkit.models import list_models
 from snnkit.train import PUBLISHED_RECIPES, list_recipes, read_metrics, train
 
-NAMES = PUBLISHED_RECIPES.names()
+NAMES = sorted(PUBLISHED_RECIPES)
 FAMILIES = {name.removesuffix("_test") for name in list_models("*_test")} - {
     "spikformer_v2",  # no code was published
     "ms_qkformer",  # a variant of the code of Max-Former, without a recipe of its own
@@ -38,7 +38,9 @@ def micro(name: str) -> str:
 
 
 def test_every_family_has_recipes() -> None:
-    kinds = {name: {PUBLISHED_RECIPES.get(n).data for n in NAMES if n.rsplit("_", 1)[0] == name} for name in FAMILIES}
+    kinds = {
+        name: {PUBLISHED_RECIPES[n].data for n in NAMES if n.rsplit("_", 1)[0] == name} for name in FAMILIES
+    }
     assert all(kinds.values()), kinds
     for family in ("spikformer", "spikingformer", "sdt", "max_former", "qkformer", "sglformer"):
         assert kinds[family] == {"image_folder", "cifar10", "cifar100", "cifar10dvs", "dvs_gesture"}
@@ -47,7 +49,7 @@ def test_every_family_has_recipes() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recipes_name_what_exists(name: str) -> None:
-    recipe = PUBLISHED_RECIPES.get(name)
+    recipe = PUBLISHED_RECIPES[name]
     assert recipe.source
     assert recipe.processes >= 1
     with torch.device("meta"):
@@ -59,7 +61,7 @@ def test_recipes_name_what_exists(name: str) -> None:
 @pytest.mark.parametrize("name", FEW)
 def test_training_starts_at_micro_width(name: str, tmp_path: Path) -> None:
     config = dry(name, tmp_path, micro(name))
-    recipe = PUBLISHED_RECIPES.get(name)
+    recipe = PUBLISHED_RECIPES[name]
     for key, value in recipe.settings.items():
         if key.startswith("model."):
             assert config["model"][key.removeprefix("model.")] == value, key

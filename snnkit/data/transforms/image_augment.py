@@ -91,7 +91,9 @@ class ImageAugment:
             rows, cols = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
             if rows < height and cols < width:
                 top, left = int(down * (height - rows)), int(across * (width - cols))
-                noise = 0.0 if self.fill == "zero" else torch.randn(x.shape[1], rows, cols, generator=generator)
+                noise = (
+                    0.0 if self.fill == "zero" else torch.randn(x.shape[1], rows, cols, generator=generator)
+                )
                 x = x.clone()
                 x[..., top : top + rows, left : left + cols] = (
                     noise if isinstance(noise, float) else (0.5 + 0.25 * noise).to(x.device, x.dtype)

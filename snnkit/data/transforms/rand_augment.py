@@ -1,7 +1,8 @@
 """RandAugment on images: a few of fifteen operations, drawn per sample (Cubuk et al., arXiv 1909.13719).
 
-Operations and ranges are those of the "increasing" set of pytorch-image-models (timm, ``rand-m9-mstd0.5-inc1``),
-which the published recipes use. Values are real here: what PIL rounds to 8 bits at every step is not rounded.
+Operations and ranges are those of the "increasing" set of pytorch-image-models (timm,
+``rand-m9-mstd0.5-inc1``), which the published recipes use. Values are real here: what PIL rounds to 8 bits
+at every step is not rounded.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def _gray(x: Tensor) -> Tensor:
 def _smooth(x: Tensor) -> Tensor:
     kernel = x.new_tensor([[1.0, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
     soft = x.clone()
-    inner = F.conv2d(x.flatten(0, 1).unsqueeze(1), kernel[None, None]).view(*x.shape[:2], *(n - 2 for n in x.shape[2:]))
+    inner = F.conv2d(x.flatten(0, 1).unsqueeze(1), kernel[None, None]).view(
+        *x.shape[:2], *(n - 2 for n in x.shape[2:])
+    )
     soft[..., 1:-1, 1:-1] = inner
     return soft
 
