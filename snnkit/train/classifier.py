@@ -61,6 +61,7 @@ class Classifier(L.LightningModule):
         quant_schedule: arguments of :class:`snnkit.train.QuantizationSchedule`, as ``annealing``.
         start_from: run folder or ``model.safetensors`` of the same network, from whose weights to start.
         distill: arguments of :class:`snnkit.train.Distillation`, as ``{teacher: runs/float}``.
+        channels_last: maps lie in memory with their channels innermost: faster in bfloat16 and on GPUs.
         mixers: "identity" trains without token mixers, "random" with random ones (:func:`.set_mixers`).
         readout: over time, for models that have no answer per step: "mean".
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
@@ -94,6 +95,7 @@ class Classifier(L.LightningModule):
         quant_schedule: dict[str, Any] | None = None,
         start_from: str | None = None,
         distill: dict[str, Any] | None = None,
+        channels_last: bool = False,
         mixers: MixerKind = "own",
         readout: str = "per_step",
         seed: int = 0,
@@ -112,6 +114,8 @@ class Classifier(L.LightningModule):
         set_mixers(self.net, mixers)
         if start_from is not None:
             self.net.load_state_dict(open_model(start_from)[0].state_dict())
+        if channels_last:
+            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.quant, self.quant_schedule = quant, quant_schedule or {}
         _known("quant_schedule", quant_schedule, list(inspect.signature(QuantizationSchedule).parameters))
         if quant_schedule and quant is None:
