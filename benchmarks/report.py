@@ -20,6 +20,8 @@ TITLES = {
     "open_neuromorphic_512_float32": "Linear(512, 512) + LIF, batch 16, T = 500, 1 thread",
     "open_neuromorphic_512_bfloat16": "The same, ours in bfloat16, peers in float32",
     "norm": "Batch norm + LIF in training, T = 4, 1 thread: one operation against two",
+    "transformer": "Training step of a Spikformer (2 blocks of width 256, 32x32, T = 4, batch 16), 1 thread",
+    "transformer_families": "Spiking transformers at micro width on DigitsEvents, the same short schedule",
     "streaming": "Three layers Linear(n, n) + LIF, one step, batch 1, 1 thread; ours: `snnkit.StepEngine`",
     "event_linear": "Linear layers on spikes: the dense product against gathered weights, 1 thread",
     "integer_layers": "Layers of 4-bit weights on spikes: float32 against the integer kernel, 1 thread",

@@ -5,7 +5,8 @@
 Spikformer for 32x32 images, 2 blocks of width 256, 4 heads, T = 4: forward, cross-entropy, backward, AdamW;
 1 thread, processor time, snnkit.keep_memory() for all. "as published": the peer in float32 with maps in NCHW
 and transpositions around the norms of tokens. "tuned": it with channels_last and bfloat16 autocast, as
-ours in bfloat16. Both have the same weights; logits and gradients in float64 are compared before anything is timed.
+ours in bfloat16. Both have the same weights; logits and gradients in float64 are compared before anything is
+timed.
 """
 
 from __future__ import annotations

@@ -73,13 +73,19 @@ def test_refusals(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "attention"),
-    [("sdt_test", "{width: 16, heads: 2}", 1.0), ("meta_spikeformer_test", "{distill: true}", 0.0)],
+    ("name", "settings", "attention", "more"),
+    [
+        ("sdt_test", "{width: 16, heads: 2}", 1.0, []),
+        ("sdt_test", "{width: 16, heads: 2}", 1.0, ["--model.quant={weight_bits: 4}"]),
+        ("meta_spikeformer_test", "{distill: true}", 0.0, []),
+    ],
 )
-def test_training_with_a_teacher(tmp_path: Path, name: str, settings: str, attention: float) -> None:
+def test_training_with_a_teacher(
+    tmp_path: Path, name: str, settings: str, attention: float, more: list[str]
+) -> None:
     """One head learns softly and by the attention, two heads learn hard labels; the teacher stays outside."""
     teacher = save(tmp_path / "teacher", "spikformer_test", width=16, heads=2)
-    overrides = [*SMALL, f"--model.name={name}", f"--model.settings={settings}", "--model.ema=0.9"]
+    overrides = [*SMALL, *more, f"--model.name={name}", f"--model.settings={settings}", "--model.ema=0.9"]
     overrides += ["--model.neuron={name: lif, threshold: 0.1}"]
     overrides += [f"--model.distill={{teacher: {teacher}, attention: {attention}}}"]
     model, _ = train("micro", tmp_path / "student", overrides)
