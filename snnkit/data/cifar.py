@@ -51,8 +51,8 @@ class CIFAR10(EncodedImages):
         root: str | os.PathLike[str],
         split: Literal["train", "test"] = "train",
         *,
-        encoder: str = "direct",
         T: int = 4,
+        encoder: str = "direct",
         seed: int = 0,
     ) -> None:
         require(split in self.FILES, f"{type(self).__name__}.split", split, "'train' or 'test'")
