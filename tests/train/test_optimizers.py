@@ -8,7 +8,7 @@ from torch import nn
 
 from snnkit.errors import ConfigError
 from snnkit.losses import mean_ce, tet
-from snnkit.train import LAMB, Mixing, warmup_cosine
+from snnkit.train import LAMB, Classifier, InMemory, Mixing, warmup_cosine
 
 
 def test_first_step_of_lamb() -> None:
@@ -98,6 +98,16 @@ def test_when_nothing_is_mixed() -> None:
         assert all(mixed is x and share == 1 for mixed, share in draws(mixing, x, 5, epoch))
     half = [share < 1 for _, share in draws(Mixing(mixup=1.0, prob=0.5), x, 200)]
     assert 70 < sum(half) < 130
+
+
+def test_the_classifier_asks_for_both_labels() -> None:
+    torch.manual_seed(0)
+    model = Classifier("sdt_test", neuron={"name": "lif", "threshold": 0.1}).eval()
+    batch = InMemory(torch.rand(2, 2, 2, 16, 16), torch.tensor([1, 7])).__getitems__(range(2))
+    swapped = batch._replace(y=batch.y.flip(0))
+    one, other = (model._score(batch.x, b)[0] for b in (batch, swapped))
+    torch.testing.assert_close(model._score(batch.x, batch, 0.3)[0], 0.3 * one + 0.7 * other)
+    assert one != other
 
 
 @pytest.mark.parametrize("loss", [mean_ce, tet])
