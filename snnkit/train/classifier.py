@@ -1,4 +1,4 @@
-"""The LightningModule: a registered model, a loss on ``[T, B, K]``, AdamW with warm-up and cosine."""
+"""The LightningModule: a registered model, a loss on ``[T, B, K]``, warm-up and cosine."""
 
 from __future__ import annotations
 
