@@ -22,6 +22,7 @@ TITLES = {
     "norm": "Batch norm + LIF in training, T = 4, 1 thread: one operation against two",
     "transformer": "Training step of a Spikformer (2 blocks of width 256, 32x32, T = 4, batch 16), 1 thread",
     "transformer_families": "Spiking transformers at micro width on DigitsEvents, the same short schedule",
+    "token_mixers": "The same with and without token mixers, and with random ones, all trained alike",
     "streaming": "Three layers Linear(n, n) + LIF, one step, batch 1, 1 thread; ours: `snnkit.StepEngine`",
     "event_linear": "Linear layers on spikes: the dense product against gathered weights, 1 thread",
     "integer_layers": "Layers of 4-bit weights on spikes: float32 against the integer kernel, 1 thread",
