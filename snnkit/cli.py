@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 1 findings, 2 refused with a message)."""
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
-    if rest and args.command != "train":
+    if rest and args.command not in ("train", "ablate"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     args.overrides = rest
     try:
@@ -72,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")
     train.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
     train.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
+    train.add_argument("--dry-run", action="store_true", help="one step of a published recipe, on noise")
 
     evaluate = commands.add_parser("evaluate", help="accuracy of a trained model on unseen data")
     evaluate.set_defaults(run=_evaluate)
@@ -172,6 +173,7 @@ def _train(args: argparse.Namespace) -> None:
         overrides.append(f"--trainer.max_epochs={args.epochs}")
     out = args.out or f"runs/{Path(args.recipe).stem}"
     how = {"resume": args.resume, "overwrite": args.overwrite, "tensorboard": args.tensorboard}
+    how["dry_run"] = args.dry_run
     train(args.recipe, out, overrides, **how)
     print(f"wrote {out}/  (snnkit evaluate --checkpoint {out}, snnkit energy --checkpoint {out})")
 

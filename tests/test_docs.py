@@ -10,7 +10,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("kind", ["neuron", "model"])
+@pytest.mark.parametrize("kind", ["neuron", "model", "recipe"])
 def test_the_table_is_up_to_date(kind: str) -> None:
     made = runpy.run_path(str(DOCS / f"make_{kind}_table.py"))
     if (DOCS / f"{kind}s.md").read_text() != made["page"]():

@@ -7,6 +7,7 @@ Everything is time first. To add a data set, derive from :class:`EventDataset`, 
 from .batch_frames import batch_frames
 from .cache import CacheWarning
 from .check import Finding, check_dataset, check_files, event_files
+from .cifar import CIFAR10, CIFAR100
 from .clouds import EventClouds, event_clouds
 from .cochlea import Cochlea
 from .collate import Batch, EventBatch, collate, collate_events, time_first
@@ -26,6 +27,7 @@ from .mel import LogMel
 from .mnist import MNIST, FashionMNIST
 from .modelnet import ModelNet, sample_surface
 from .nmnist import NMNIST
+from .noise import Noise
 from .object_folders import CIFAR10DVS, NCARS, NCaltech101
 from .policy import DroppedEventsWarning, Policies
 from .readers import (
@@ -67,7 +69,9 @@ from .statistics import EventStatistics, statistics
 from .transformed import Transformed, as_configured
 
 __all__ = [
+    "CIFAR10",
     "CIFAR10DVS",
+    "CIFAR100",
     "DATASETS",
     "FORMATS",
     "LIMITS",
@@ -99,6 +103,7 @@ __all__ = [
     "Mesh",
     "ModelNet",
     "NCaltech101",
+    "Noise",
     "Policies",
     "Saccades",
     "ScanObjectNN",

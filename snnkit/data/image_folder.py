@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ..checks import integer
+from ..checks import flag, integer
 from ..errors import FormatError, LimitError, MissingDependencyError, require
 from .folder import subfolders
 from .images import EncodedImages
@@ -32,7 +33,9 @@ class ImageFolder(EncodedImages):
 
     Args:
         root: see above. split: name of a folder in it, as "train", "val" or "test"; None: root itself.
+            "test" is "val" where there is no folder of that name, as in ImageNet.
         size: side of the images. gray: one channel in place of red, green, blue.
+        keep: all pictures in memory; False reads each when it is asked for.
         encoder, T, seed: see :class:`EncodedImages`.
 
     Item: ``(frames [T, C, size, size] float32, label)``; ``paths[i]`` is its file, ``classes`` the names.
@@ -53,10 +56,14 @@ class ImageFolder(EncodedImages):
         encoder: Literal["direct", "rate", "regular_rate", "latency"] = "direct",
         T: int = 4,
         seed: int = 0,
+        keep: bool = True,
     ) -> None:
         integer("ImageFolder.size", size, 1, 4096)
+        flag("ImageFolder.keep", keep)
         require(split is None or "/" not in str(split), "ImageFolder.split", split, "the name of a folder")
         folder = Path(root) if split is None else Path(root) / split
+        if split == "test" and not folder.is_dir():
+            folder = Path(root) / "val"
         layout = f"Expected <split>/<class>/<name>{'|'.join(_SUFFIXES)}; split=None without splits."
         self.classes = tuple(subfolders(folder, layout))
         found = [
@@ -72,13 +79,19 @@ class ImageFolder(EncodedImages):
                 hint=layout,
             )
         channels = 1 if gray else 3
-        LIMITS.check("frame_cells", len(found) * channels * size**2, "ImageFolder: N*C*H*W")
-        self.paths, self.split = [path for path, _ in found], split
-        images = torch.empty(len(found), channels, size, size, dtype=torch.uint8)
-        for i, path in enumerate(self.paths):
-            images[i] = torch.from_numpy(_read(path, size, gray))
+        self.paths, self.split, self._gray, self._kept = [path for path, _ in found], split, gray, keep
+        if keep:
+            LIMITS.check("frame_cells", len(found) * channels * size**2, "ImageFolder: N*C*H*W")
+        images = torch.empty(len(found) if keep else 0, channels, size, size, dtype=torch.uint8)
+        for i in range(len(images)):
+            images[i] = torch.from_numpy(_read(self.paths[i], size, gray))
         labels = torch.tensor([label for _, label in found])
         super().__init__(images, labels, len(self.classes), encoder=encoder, T=T, seed=seed)
+
+    def _image(self, i: int) -> Tensor:
+        if self._kept:
+            return super()._image(i)
+        return torch.from_numpy(_read(self.paths[i], self.img_size, self._gray))[None]
 
 
 def _read(path: str, size: int, gray: bool) -> np.ndarray:

@@ -63,11 +63,15 @@ class EncodedImages(Dataset[tuple[Tensor, int]]):
         return self._encoded(i % len(self)), int(self.labels[i])
 
     def _encoded(self, i: int) -> Tensor:
-        image = self.images[i : i + 1].float() / 255
+        image = self._image(i).float() / 255
         more = {}
         if self.encoder == "rate":
             more["generator"] = torch.Generator().manual_seed(self.seed * 1_000_003 + i)
         return ENCODERS.get(self.encoder)(image, self.T, **more)[:, 0].clone()
+
+    def _image(self, i: int) -> Tensor:
+        """Image ``[1, C, H, W]`` uint8."""
+        return self.images[i : i + 1]
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """The whole set: ``(frames [N, T, C, H, W] float32, labels [N])``, for training in memory.

@@ -16,6 +16,8 @@ __all__ = [
     "EVERY",
     "NOTHING",
     "PLAIN",
+    "channels_back",
+    "channels_inside",
     "check_backward",
     "check_states",
     "constant_in_graphs",
@@ -53,6 +55,28 @@ def rows(x: Tensor) -> Tensor:
     if x.is_contiguous() or (x.stride(0) == 0 and x[0].is_contiguous()):
         return x
     return x.contiguous()
+
+
+def channels_inside(x: Tensor, v0: Tensor, *parameters: object) -> tuple[Tensor, Tensor] | None:
+    """``x [T, B, C, *]`` and ``v0`` as ``[T, M, C]`` and ``[M, C]``, without a copy, if x lies so in memory.
+
+    That is what convolutions with ``torch.channels_last`` put out. None otherwise, in graphs, and for
+    parameters of one value per neuron, whose axes would have to follow.
+    """
+    if x.ndim < 4 or x.is_contiguous() or torch.compiler.is_compiling():
+        return None
+    inside = x.movedim(2, -1)
+    if not (inside.is_contiguous() or (x.stride(0) == 0 and inside[0].is_contiguous())):
+        return None
+    if any(isinstance(p, Tensor) and p.numel() > 1 for p in parameters):
+        return None
+    return inside.flatten(1, -2), v0.movedim(1, -1).flatten(0, -2)
+
+
+def channels_back(x: Tensor, rows: Tensor) -> Tensor:
+    """What belongs to ``x [T, B, C, *]``, ``[T, M, C]`` or ``[M, C]``, with the axes of x or of its step."""
+    first = rows.ndim - 2
+    return rows.unflatten(first, (x.shape[1], *x.shape[3:])).movedim(-1, first + 1)
 
 
 def state(v: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import BackendError
 from ..sequence import in_transform
 from . import native
+from ._layout import channels_back, channels_inside
 from ._lif_op import Number, formula
 from .backend import backend
 from .dynamics import LIFDynamics
@@ -48,7 +49,11 @@ def lif(
     if name == "native" or (name == "auto" and not x.is_cuda):
         reason = _not_fused(d) or native.unavailable(x, v0, leak, threshold)
         if reason is None:
-            return lif_native(x, v0, leak, threshold, d)
+            inside = channels_inside(x, v0, leak, threshold)
+            if inside is None:
+                return lif_native(x, v0, leak, threshold, d)
+            spikes, v = lif_native(*inside, leak, threshold, d)
+            return channels_back(x, spikes), channels_back(x, v)
     elif name == "triton" or name == "auto":
         reason = _not_fused(d) or triton_unavailable(x, v0, leak, threshold)
         if reason is None:

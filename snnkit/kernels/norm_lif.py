@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from . import native
+from ._layout import channels_back, channels_inside
 from ._lif_op import Number, described, formula
 from ._norm_lif_op import NormLIF, norm_forward, register_norm
 from .backend import backend
@@ -78,6 +79,10 @@ def norm_lif(
 
     First-order gradients only.
     """
+    inside = channels_inside(x, v0, leak, threshold)
+    if inside is not None:
+        spikes, v, mean, var = norm_lif(inside[0], norm, inside[1], leak, threshold, d)
+        return channels_back(x, spikes), channels_back(x, v), mean, var
     inputs = (x, v0, *norm, *described(leak, threshold, d))
     if torch.compiler.is_compiling():
         spikes, v, _, moments = torch.ops.snnkit.norm_lif(*inputs)

@@ -8,15 +8,20 @@ except ModuleNotFoundError as error:
     raise MissingDependencyError("lightning", extra="train", purpose="snnkit.train") from error
 
 from ..data.transforms import FrameAugment
-from .ablate import Ablation, ablate, random_mixers, without_mixers
+from .ablate import Ablation, ablate, ablate_training
 from .callbacks import EpochCSV, EpochSeed, FiringRates, read_metrics
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
 from .datamodule import EpochSampler, EventData, InMemory, OnDemand
 from .delay_recipes import DELAY_RECIPES, DelayRecipe, pool_units
 from .delays import DelayCallback, DelayOptimizers, warn_of_rounding
+from .distill import Distillation
 from .evaluate import Evaluation, evaluate, open_model, predict, wilson_interval
-from .optim import adamw_cosine, parameter_groups
+from .lamb import LAMB
+from .mixers import MIXER_KINDS, MixerKind, random_mixers, set_mixers, without_mixers
+from .mixing import Mixing
+from .optim import OptimizerName, adamw_cosine, parameter_groups, warmup_cosine
+from .published import PUBLISHED_RECIPES, PublishedRecipe
 from .quantization import QuantizationSchedule
 from .quantized import QUANTIZED_MODELS, create_quantized
 from .run import list_recipes, recipe_path, train
@@ -25,6 +30,9 @@ del _lightning
 
 __all__ = [
     "DELAY_RECIPES",
+    "LAMB",
+    "MIXER_KINDS",
+    "PUBLISHED_RECIPES",
     "QUANTIZED_MODELS",
     "Ablation",
     "AtomicCheckpointIO",
@@ -32,6 +40,7 @@ __all__ = [
     "DelayCallback",
     "DelayOptimizers",
     "DelayRecipe",
+    "Distillation",
     "EpochCSV",
     "EpochSampler",
     "EpochSeed",
@@ -40,9 +49,14 @@ __all__ = [
     "FiringRates",
     "FrameAugment",
     "InMemory",
+    "MixerKind",
+    "Mixing",
     "OnDemand",
+    "OptimizerName",
+    "PublishedRecipe",
     "QuantizationSchedule",
     "ablate",
+    "ablate_training",
     "adamw_cosine",
     "create_quantized",
     "evaluate",
@@ -55,7 +69,9 @@ __all__ = [
     "random_mixers",
     "read_metrics",
     "recipe_path",
+    "set_mixers",
     "train",
+    "warmup_cosine",
     "warn_of_rounding",
     "wilson_interval",
     "without_mixers",

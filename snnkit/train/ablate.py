@@ -1,4 +1,4 @@
-"""What the token mixers of a trained network are worth: without them, and with random ones.
+"""What the token mixers of a network are worth: without them, and with random ones.
 
 STEP (arXiv 2505.11151) reports that spiking transformers lose little with frozen random queries and keys; a
 token mixer should be compared with these baselines before anything is said about it.
@@ -6,37 +6,39 @@ token mixer should be compared with these baselines before anything is said abou
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
-import torch
 from torch import nn
 
 from ..checks import integer
-from ..errors import ConfigError
-from ..layers import Residual, SpikingAttention, TokenMixer
 from .bill import energy_of, settle_norms
-from .evaluate import open_data, open_model, predict, wilson_interval
+from .evaluate import evaluate, open_data, open_model, predict, wilson_interval
+from .mixers import MIXER_KINDS, random_mixers, without_mixers
+from .run import train
 
-__all__ = ["Ablation", "ablate", "random_mixers", "without_mixers"]
+__all__ = ["Ablation", "ablate", "ablate_training"]
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """One row of :func:`ablate`.
+    """One row of :func:`ablate` and :func:`ablate_training`.
 
     Attributes:
         mixer: "own", "identity" or "random".
-        accuracy, interval: share of correct test samples, and its 95 % Wilson interval.
-        pj: energy of an inference.
+        accuracy: share of correct test samples, mean over the seeds.
+        interval: 95 % Wilson interval of one network; smallest and largest accuracy of several.
+        pj: energy of an inference, mean over the seeds.
+        seeds: number of networks.
     """
 
     mixer: str
     accuracy: float
     interval: tuple[float, float]
     pj: float
+    seeds: int = 1
 
 
 def ablate(
@@ -50,7 +52,8 @@ def ablate(
     """Accuracy and energy of a trained network as it is, without token mixers, and with random ones.
 
     Nothing is trained again, so that the loss is an upper bound of what the mixer is worth: a network
-    trained without it could do better. Batch norms of the changed networks are set to training samples.
+    trained without it could do better (:func:`ablate_training`). Batch norms of the changed networks are set
+    to training samples.
 
     Args:
         checkpoint: run folder or ``model.safetensors``. data: as in :func:`snnkit.train.evaluate`.
@@ -64,12 +67,9 @@ def ablate(
     net, described = open_model(checkpoint)
     frames, labels = open_data(described, data).tensors()
     seen = open_data(described, data, "train").tensors()[0][: max(samples, 256)]
+    variants: tuple[nn.Module, ...] = (net, without_mixers(net), random_mixers(net, seed))
     rows = []
-    for name, variant in (
-        ("own", net),
-        ("identity", without_mixers(net)),
-        ("random", random_mixers(net, seed)),
-    ):
+    for name, variant in zip(MIXER_KINDS, variants, strict=True):
         if name != "own":
             settle_norms(variant, seen)
         correct = int((predict(variant, frames) == labels).sum())
@@ -79,38 +79,43 @@ def ablate(
     return rows
 
 
-def without_mixers(net: nn.Module) -> nn.Module:
-    """A copy in which every token mixer, with its shortcut, passes the stream on as it is."""
-    net = copy.deepcopy(net)
-    for stage, name, _ in _mixers(net):
-        setattr(stage, name, nn.Identity())
-    return net
+def ablate_training(
+    recipe: str,
+    out: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    seeds: int = 3,
+    samples: int = 64,
+    hardware: str = "45nm-fp32",
+) -> list[Ablation]:
+    """Accuracy and energy after training with the network's own token mixers, without, and with random ones.
 
+    All networks are trained alike (:func:`snnkit.train.set_mixers` says what a random mixer is) and tested
+    once, at the end. Finished runs in ``out`` are kept: the same call goes on where it was interrupted.
 
-@torch.no_grad()
-def random_mixers(net: nn.Module, seed: int = 0) -> nn.Module:
-    """A copy whose token mixers have their weights in random order: of attention q and k, of others all."""
-    net, generator = copy.deepcopy(net), torch.Generator().manual_seed(seed)
-    for _, _, mixer in _mixers(net):
-        parts = (
-            [mixer.get_submodule(r) for r in ("q", "k")] if isinstance(mixer, SpikingAttention) else [mixer]
-        )
-        for conv in (m for part in parts for m in part.modules() if isinstance(m, nn.Conv2d)):
-            weight = conv.weight
-            weight.copy_(
-                weight.flatten()[torch.randperm(weight.numel(), generator=generator)].view_as(weight)
+    Args:
+        recipe, overrides: as of :func:`snnkit.train.train`. out: a folder per kind and seed is made in it.
+        seeds: 0, 1, ... of each kind. samples, hardware: of the energy, as in :func:`ablate`.
+
+    Raises:
+        UnknownNameError, ConfigError: recipe, key or value, or a network without token mixers.
+    """
+    integer("ablate.samples", samples)
+    rows = []
+    for kind in MIXER_KINDS:
+        accuracies, energies = [], []
+        for seed in range(integer("ablate.seeds", seeds)):
+            folder = Path(out) / f"{kind}_{seed}"
+            train(
+                recipe,
+                folder,
+                [*overrides, f"--model.mixers={kind}", f"--seed_everything={seed}"],
+                resume=True,
             )
-    return net
-
-
-def _mixers(net: nn.Module) -> Iterator[tuple[nn.Module, str, TokenMixer]]:
-    """Parent, name there and mixer, in the order of the network."""
-    found = False
-    for parent in list(net.modules()):
-        for name, child in list(parent.named_children()):
-            inner = child.branch if isinstance(child, Residual) else child
-            if isinstance(inner, TokenMixer) and not isinstance(parent, Residual):
-                found = True
-                yield parent, name, inner
-    if not found:
-        raise ConfigError("ablate: the network has no token mixers. Choose a spiking transformer.")
+            accuracies.append(evaluate(folder).accuracy)
+            net, described = open_model(folder)
+            frames = open_data(described, None).tensors()[0][:samples]
+            energies.append(energy_of(net, frames, hardware=hardware, twins=())["snn"].total_pj)
+        spread = (min(accuracies), max(accuracies))
+        rows.append(Ablation(kind, mean(accuracies), spread, mean(energies), seeds))
+    return rows

@@ -1,9 +1,10 @@
-"""The LightningModule: a registered model, a loss on ``[T, B, K]``, AdamW with warm-up and cosine."""
+"""The LightningModule: a registered model, a loss on ``[T, B, K]``, warm-up and cosine."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
 
@@ -13,40 +14,56 @@ from torch import Tensor
 
 from ..checks import choice, number
 from ..data import Batch
-from ..data.transforms import NDA, CloudAugment, FrameAugment
+from ..data.transforms import NDA, CloudAugment, FrameAugment, ImageAugment
 from ..errors import ConfigError, NumericsError, quote
 from ..losses import LOSSES, rate_regularizer
 from ..models import create_model
 from ..quant import quantize
 from ..registry import closest
+from .distill import Distillation
 from .evaluate import open_model
-from .optim import adamw_cosine
+from .mixers import MixerKind, set_mixers
+from .mixing import Mixing
+from .optim import OptimizerName, warmup_cosine
 from .quantization import QuantizationSchedule
 from .rates import spike_outputs
 
 __all__ = ["Classifier"]
 
-_AUGMENTS: dict[str, Any] = {"affine": FrameAugment, "cloud": CloudAugment, "nda": NDA}
+_AUGMENTS: dict[str, Any] = {
+    "affine": FrameAugment,
+    "cloud": CloudAugment,
+    "image": ImageAugment,
+    "nda": NDA,
+}
 
 
 class Classifier(L.LightningModule):
     """Trains any registered model as a classifier of event frames or images.
 
     Args:
-        name: registered model. neuron: which neuron, a name or a dict (:mod:`snnkit.neurons.factory`).
+        name: registered model. neuron: which neuron, a name or a dict (:mod:`snnkit.neurons.factory`); None:
+            that of the published model.
         settings: further arguments of the model, as ``width``, ``depth`` or ``T``.
         num_classes, in_channels, img_size: of the data; the training command takes them from there.
         loss: registered loss. loss_settings: its arguments, as ``label_smoothing``.
         rate_target, rate_weight: add ``rate_weight * rate_regularizer(outputs of all spiking neurons,
             rate_target)`` to the loss: layers that fire more than the target are pushed below it.
-        lr, weight_decay, warmup_epochs: of AdamW, with a cosine schedule over all epochs.
+        optimizer: "adamw" or "lamb". lr, weight_decay, warmup_epochs, min_lr: of it, with a cosine schedule
+            over all epochs.
         ema: decay per step of an exponential moving average of the weights, which is validated and saved
             in place of the last weights; 0: none.
         augment: applied to training batches: arguments of :class:`FrameAugment`, or those of :class:`NDA`
-            with ``name: nda``, of :class:`CloudAugment` with ``name: cloud``.
+            with ``name: nda``, of :class:`CloudAugment` with ``name: cloud``, of :class:`ImageAugment` with
+            ``name: image``.
+        mixing: arguments of :class:`snnkit.train.Mixing`: training batches are mixed.
         quant: arguments of :func:`snnkit.quant.quantize`: the network is trained with quantised weights.
         quant_schedule: arguments of :class:`snnkit.train.QuantizationSchedule`, as ``annealing``.
         start_from: run folder or ``model.safetensors`` of the same network, from whose weights to start.
+        distill: arguments of :class:`snnkit.train.Distillation`, as ``{teacher: runs/float}``.
+        channels_last: maps lie in memory with their channels innermost: faster in bfloat16 and on GPUs.
+        mixers: "identity" trains without token mixers, "random" with random ones (:func:`.set_mixers`).
+        readout: over time, for models that have no answer per step: "mean".
         seed: of the augmentation; every step draws from (seed, step), so a resumed run repeats it.
 
     Raises:
@@ -57,7 +74,7 @@ class Classifier(L.LightningModule):
     def __init__(
         self,
         name: str,
-        neuron: str | dict[str, Any] = "lif",
+        neuron: str | dict[str, Any] | None = "lif",
         settings: dict[str, Any] | None = None,
         num_classes: int = 10,
         in_channels: int = 2,
@@ -69,11 +86,18 @@ class Classifier(L.LightningModule):
         lr: float = 2e-3,
         weight_decay: float = 0.02,
         warmup_epochs: float = 2.0,
+        optimizer: OptimizerName = "adamw",
+        min_lr: float | None = None,
         ema: float = 0.0,
         augment: dict[str, Any] | None = None,
+        mixing: dict[str, Any] | None = None,
         quant: dict[str, Any] | None = None,
         quant_schedule: dict[str, Any] | None = None,
         start_from: str | None = None,
+        distill: dict[str, Any] | None = None,
+        channels_last: bool = False,
+        mixers: MixerKind = "own",
+        readout: str = "per_step",
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -84,10 +108,14 @@ class Classifier(L.LightningModule):
         kind = _AUGMENTS[choice("model.augment.name", augment.pop("name", "affine"), _AUGMENTS)]
         _known("augment", augment, [f.name for f in fields(kind)])
         data = {"num_classes": num_classes, "in_channels": in_channels, "img_size": img_size}
-        self.net = create_model(name, neuron=neuron, **data, **(settings or {}), readout="per_step")
+        self.net = create_model(name, neuron=neuron, **data, **(settings or {}), readout=readout)
         self.net.config = {k: v for k, v in (self.net.config or {}).items() if k != "readout"}
+        self.mixers = mixers
+        set_mixers(self.net, mixers)
         if start_from is not None:
             self.net.load_state_dict(open_model(start_from)[0].state_dict())
+        if channels_last:
+            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.quant, self.quant_schedule = quant, quant_schedule or {}
         _known("quant_schedule", quant_schedule, list(inspect.signature(QuantizationSchedule).parameters))
         if quant_schedule and quant is None:
@@ -95,46 +123,73 @@ class Classifier(L.LightningModule):
         if quant is not None:
             _known("quant", quant, list(inspect.signature(quantize).parameters)[1:-1])
             quantize(self.net, **quant, inplace=True)
+        if distill is not None:
+            _known("distill", distill, list(inspect.signature(Distillation).parameters))
+        elif getattr(self.net.head, "teacher", None) is not None:
+            raise ConfigError(
+                "model.settings.distill: the second head learns from a teacher. Set model.distill.teacher."
+            )
+        self.distill = None if distill is None else Distillation(**distill)
         self.loss, self.loss_settings = LOSSES.get(loss), loss_settings or {}
         self.lr, self.weight_decay, self.warmup_epochs, self.seed = lr, weight_decay, warmup_epochs, seed
         self.rate_target, self.rate_weight = rate_target, rate_weight
         number("Classifier.rate_weight", rate_weight, at_least=0)
         number("Classifier.warmup_epochs", warmup_epochs, at_least=0)
         self.ema = number("Classifier.ema", ema, at_least=0, below=1)
-        self.augment = kind(**augment) if augment or kind is NDA else None
+        self.optimizer, self.min_lr = optimizer, min_lr
+        self.augment = kind(**augment) if augment or kind in (NDA, ImageAugment) else None
+        _known("mixing", mixing, [f.name for f in fields(Mixing)])
+        self.mixing = Mixing(**(mixing or {}))
 
     def forward(self, x: Tensor) -> Tensor:
         """``[T, B, P, H, W] -> [T, B, num_classes]``."""
         return self.net(x)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        x = batch.x
+        x, generator = batch.x, self._generator()
         if self.augment is not None:
-            x = self.augment(x, self._generator())
-        if self.rate_weight:
-            with spike_outputs(self.net) as outputs:
-                loss, accuracy = self._score(x, batch, **self.loss_settings)
+            x = self.augment(x, generator)
+        x, share = self.mixing(x, self.current_epoch, generator)
+        with ExitStack() as watched:
+            outputs = watched.enter_context(spike_outputs(self.net)) if self.rate_weight else {}
+            if self.distill is not None:
+                watched.enter_context(self.distill.watch(self.net))
+            loss, logits, taught = self._score(x, batch, share, **self.loss_settings)
+            if self.distill is not None:
+                loss = self.distill(loss, x, logits, taught)
+        if outputs:
             loss = loss + self.rate_weight * rate_regularizer(outputs, self.rate_target)
-        else:
-            loss, accuracy = self._score(x, batch, **self.loss_settings)
         if not torch.isfinite(loss):
             raise NumericsError(
                 f"training: the loss is {loss.item()} at step {self.global_step}. Lower lr, or set "
                 "trainer.gradient_clip_val."
             )
-        self._log("train", loss, accuracy, batch)
+        self._log("train", loss, logits, batch)
         return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self._log("val", *self._score(batch.x, batch), batch)
+        loss, logits, _ = self._score(batch.x, batch)
+        self._log("val", loss, logits, batch)
 
-    def _score(self, x: Tensor, batch: Batch, **settings: Any) -> tuple[Tensor, Tensor]:
-        logits = self(x).float()
-        loss = self.loss(logits, batch.y, mask=batch.mask, **settings)
-        correct = _mean_over_time(logits, batch.mask).argmax(-1) == batch.y
-        return loss, correct.float().mean()
+    def _score(
+        self, x: Tensor, batch: Batch, share: float = 1.0, **settings: Any
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Loss, and answers ``[B, K]`` of the first and of the second head: means over the real steps.
 
-    def _log(self, stage: str, loss: Tensor, accuracy: Tensor, batch: Batch) -> None:
+        ``share``: of the own label; the rest is that of the sample with which it was mixed.
+        """
+        out, mask = self(x), batch.mask
+        heads = [z.float() for z in (out if isinstance(out, tuple) else (out,))]
+        if heads[0].ndim == 2:  # one answer for all steps
+            heads, mask = [z.unsqueeze(0) for z in heads], None
+        loss = self.loss(heads[0], batch.y, mask=mask, **settings)
+        if share < 1:
+            loss = share * loss + (1 - share) * self.loss(heads[0], batch.y.flip(0), mask=mask, **settings)
+        logits, *taught = (_mean_over_time(z, mask) for z in heads)
+        return loss, logits, taught[0] if taught else None
+
+    def _log(self, stage: str, loss: Tensor, logits: Tensor, batch: Batch) -> None:
+        accuracy = (logits.argmax(-1) == batch.y).float().mean()
         values = {f"{stage}_loss": loss, f"{stage}_accuracy": accuracy}
         self.log_dict(
             values, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True, batch_size=len(batch.y)
@@ -147,8 +202,10 @@ class Classifier(L.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         total = int(self.trainer.estimated_stepping_batches)
         per_epoch = total / max(self.trainer.max_epochs or 1, 1)
-        optimizer, schedule = adamw_cosine(
+        optimizer, schedule = warmup_cosine(
             self.net,
+            optimizer=self.optimizer,
+            min_lr=self.min_lr,
             lr=self.lr,
             weight_decay=self.weight_decay,
             steps=total,

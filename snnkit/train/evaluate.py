@@ -15,6 +15,7 @@ from ..data import DATASETS, all_items, as_configured, time_first
 from ..errors import CheckpointError, ConfigError, require
 from ..models import Backbone, load_model, read_metadata
 from ..quant import quantize
+from .mixers import set_mixers
 
 __all__ = ["Evaluation", "evaluate", "open_model", "predict", "wilson_interval"]
 
@@ -80,9 +81,14 @@ def open_model(checkpoint: str | Path) -> tuple[Backbone, dict[str, Any]]:
             )
         path = path / "model.safetensors"
     info = read_metadata(path)["info"]
-    settings = info.get("quant")
-    prepare = None if settings is None else partial(quantize, inplace=True, **settings)
-    return load_model(path, prepare=prepare), info.get("data", {})
+    return load_model(path, prepare=partial(_as_trained, info)), info.get("data", {})
+
+
+def _as_trained(info: dict[str, Any], net: nn.Module) -> None:
+    """What :class:`snnkit.train.Classifier` does to a fresh network ahead of the training."""
+    set_mixers(net, info.get("mixers", "own"))
+    if info.get("quant") is not None:
+        quantize(net, **info["quant"], inplace=True)
 
 
 def open_data(described: dict[str, Any], data: str | None, split: str = "test") -> Any:

@@ -36,22 +36,28 @@ from .callbacks import EpochCSV, EpochLines, EpochSeed, FiringRates
 from .checkpoint import AtomicCheckpointIO, newest_checkpoint
 from .classifier import Classifier
 from .datamodule import EventData
+from .published import PUBLISHED_RECIPES
 from .quantization import QuantizationSchedule
 
 __all__ = ["list_recipes", "recipe_path", "train"]
 
 
 def list_recipes() -> list[str]:
-    """Names of the recipes that come with snnkit."""
-    return sorted(p.name[:-5] for p in _recipes().iterdir() if p.name.endswith(".yaml"))
+    """Names of the recipes that come with snnkit: those in files, and those as published."""
+    files = [p.name[:-5] for p in _recipes().iterdir() if p.name.endswith(".yaml")]
+    return sorted([*files, *PUBLISHED_RECIPES])
 
 
 def recipe_path(recipe: str) -> str:
     """Path of a shipped recipe by name, or of a YAML file by path.
 
+    Of a published recipe (:mod:`snnkit.train.published`) this is the file on which it rests.
+
     Raises:
         UnknownNameError: neither.
     """
+    if recipe in PUBLISHED_RECIPES:
+        return str(_recipes() / "published" / f"{PUBLISHED_RECIPES[recipe].base}.yaml")
     if recipe in list_recipes():
         return str(_recipes() / f"{recipe}.yaml")
     if Path(recipe).is_file():
@@ -70,6 +76,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     tensorboard: bool = False,
+    dry_run: bool = False,
 ) -> tuple[Classifier, EventData]:
     """Train as ``recipe`` says and write ``out``.
 
@@ -82,6 +89,7 @@ def train(
             The configuration has to be that of the run, except ``trainer.max_epochs``.
         overwrite: replace a run that ``out`` holds; without it such a folder is refused.
         tensorboard: also log for TensorBoard.
+        dry_run: one step of a published recipe on noise of the shape of its data, to see that it starts.
 
     Raises:
         UnknownNameError, ConfigError: recipe, key or value. CheckpointError: see :mod:`.checkpoint`.
@@ -89,7 +97,16 @@ def train(
     """
     out = Path(out)
     quiet()
-    cli = _parse(["--config", recipe_path(recipe), *overrides])
+    published = PUBLISHED_RECIPES.get(recipe)
+    own = published.overrides() if published else []
+    if dry_run:
+        if published is None:
+            raise ConfigError(
+                f"--dry-run: {quote(recipe)} does not say what its data look like. Recipes that do: "
+                f"{', '.join(PUBLISHED_RECIPES)}."
+            )
+        own += published.dry()
+    cli = _parse(["--config", recipe_path(recipe), *own, *overrides])
     seed = int(cli.config["seed_everything"])
     epochs = cli.config["trainer"]["max_epochs"]
     require(epochs is not None and epochs >= 1, "trainer.max_epochs", epochs, "an int >= 1")
@@ -124,7 +141,7 @@ def train(
         trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
     if trainer.is_global_zero:
         data = {name: getattr(cli.datamodule, name) for name in ("dataset", "root", "settings", "transforms")}
-        info = {"data": data, "seed": seed, "quant": cli.model.quant}
+        info = {"data": data, "seed": seed, "quant": cli.model.quant, "mixers": cli.model.mixers}
         save_model(cli.model.net, out / "model.safetensors", info)
     return cli.model, cli.datamodule
 

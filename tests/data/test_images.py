@@ -131,6 +131,17 @@ def test_image_folder(pictures):
     assert len(ImageFolder(pictures / "train", None, size=8)) == 4
 
 
+def test_pictures_read_when_asked_for(pictures):
+    kept, read = (ImageFolder(pictures, size=16, T=2, keep=keep) for keep in (True, False))
+    assert len(read) == 4
+    assert (read.in_channels, read.img_size) == (3, 16)
+    assert all(torch.equal(kept[i][0], read[i][0]) and kept[i][1] == read[i][1] for i in range(4))
+    with pytest.raises(FormatError, match="val"):
+        ImageFolder(pictures, "test")
+    (pictures / "train").rename(pictures / "val")
+    assert len(ImageFolder(pictures, "test", size=16)) == 4
+
+
 def test_pictures_are_untrusted(pictures):
     path = pictures / "train" / "cat" / "0.png"
     good = path.read_bytes()

@@ -38,6 +38,8 @@ SMALL = [
     "--data.batch_size=256",
 ]
 
+PLAIN = ["--model.loss_settings={label_smoothing: 0.1}"]
+
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -208,6 +210,17 @@ def test_bf16_autocast_trains(cache: str, tmp_path: Path) -> None:
     train("digits", tmp_path, [*SMALL, *short])
     losses = [row["train_loss"] for row in read_metrics(tmp_path / "metrics.csv")]
     assert losses[2] < losses[0] - 0.1
+
+
+def test_mixed_batches_a_readout_and_another_layout(cache: str, tmp_path: Path) -> None:
+    options = ["--trainer.max_epochs=1", "--model.mixing={mixup: 0.5, cutmix: 1.0}", "--model.readout=mean"]
+    train(
+        "digits", tmp_path, [*SMALL, *options, "--model.channels_last=true", "--model.loss=mean_ce", *PLAIN]
+    )
+    assert read_metrics(tmp_path / "metrics.csv")[0]["train_loss"] < 4
+    assert evaluate(tmp_path).total == 360
+    with pytest.raises(ConfigError, match="cutmix"):
+        train("digits", tmp_path / "a", [*SMALL, "--model.mixing={cutmixx: 1}"])
 
 
 def test_metrics_are_one_row_per_epoch(run: Path) -> None:

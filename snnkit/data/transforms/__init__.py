@@ -4,7 +4,7 @@
 events -> events       every name in ``TRANSFORMS``; put in a row by ``Compose``
 two -> one             ``EventMix``
 events -> tensor       ``Framing`` (of :mod:`snnkit.data`), ``VoxelGrid``, ``TimeSurface``, ``EventCloud``
-frames -> frames       ``NDA``, ``FrameAugment``: a batch ``[T, B, P, H, W]``
+frames -> frames       ``NDA``, ``FrameAugment``, for images ``ImageAugment``: ``[T, B, P, H, W]``
 clouds -> clouds       ``CloudAugment``: a batch ``[B, N, D]``
 =====================  =========================================================================
 
@@ -21,10 +21,12 @@ from .downsample import Downsample
 from .drop import DropArea, DropRandom, DropTime, EventDrop
 from .flip import FlipPolarity, FlipX, FlipY, TimeReverse
 from .frame_augment import FrameAugment
+from .image_augment import ImageAugment
 from .jitter import SpatialJitter, TimeJitter
 from .mix import EventMix, Mixed
 from .moment import CropTime, TimeShift
 from .nda import NDA
+from .rand_augment import RandAugment
 from .refractory import Refractory
 from .surface import TimeSurface
 from .voxel import VoxelGrid
@@ -49,7 +51,9 @@ __all__ = [
     "FlipX",
     "FlipY",
     "FrameAugment",
+    "ImageAugment",
     "Mixed",
+    "RandAugment",
     "Refractory",
     "SpatialJitter",
     "TimeJitter",
