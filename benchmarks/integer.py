@@ -56,8 +56,8 @@ def layers() -> list[dict[str, object]]:
 
 
 def models() -> list[dict[str, object]]:
-    """The network of the recipe "digits_qat"."""
-    recipe = yaml.safe_load(Path(recipe_path("digits_qat")).read_text())["model"]
+    """The network of the recipe "digits"."""
+    recipe = yaml.safe_load(Path(recipe_path("digits")).read_text())["model"]
     net = snnkit.create_model(
         recipe["name"], num_classes=10, neuron=recipe["neuron"], **recipe["settings"]
     ).eval()

@@ -23,7 +23,7 @@ TITLES = {
     "streaming": "Three layers Linear(n, n) + LIF, one step, batch 1, 1 thread; ours: `snnkit.StepEngine`",
     "event_linear": "Linear layers on spikes: the dense product against gathered weights, 1 thread",
     "integer_layers": "Layers of 4-bit weights on spikes: float32 against the integer kernel, 1 thread",
-    "integer_networks": "The network of the recipe digits_qat: float32 against its integer form, 1 thread",
+    "integer_networks": "The network of the recipe digits: float32 against its integer form, 1 thread",
     "delays": "Layers with learned delays, forward and backward, batch 32, 5 % spikes, 1 thread",
     "delay_rounding": "Learned delays on a task of exact times: test accuracy, mean of three seeds",
     "delay_spoken": "Spoken digits through a cochlea with learned delays; rounded unless said",

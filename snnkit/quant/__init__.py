@@ -6,7 +6,7 @@
 """
 
 from .base import QUANTIZERS, Codes, Quantizer
-from .calibrate import calibrate
+from .calibrate import calibrate, measure_norms
 from .check import Offence, SpikeProof, assert_spike_driven
 from .distill import AttentionSimilarityLoss, attention_maps
 from .fold import fold_norms, fuse_blocks
@@ -49,6 +49,7 @@ __all__ = [
     "integer_rule",
     "load_integer",
     "lsq_round",
+    "measure_norms",
     "project_steps",
     "quantize",
     "quantize_states",

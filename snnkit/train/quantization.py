@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 from torch import nn
@@ -11,6 +11,8 @@ from ..checks import number
 from ..quant import CGA, OscillationTracker, project_steps
 
 __all__ = ["QuantizationSchedule"]
+
+_Part = TypeVar("_Part", OscillationTracker, CGA)
 
 
 class QuantizationSchedule(L.Callback):
@@ -33,9 +35,11 @@ class QuantizationSchedule(L.Callback):
         self.range = range
         self.tracker: OscillationTracker | None = None
         self.cga: CGA | None = None
+        self._resumed: dict[str, Any] = {}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.tracker = self.tracker or OscillationTracker(pl_module)
+        if self.tracker is None:
+            self.tracker = _from(self._resumed.pop("tracker", None), OscillationTracker(pl_module))
         epochs = trainer.max_epochs or 1
         left = 1 - trainer.current_epoch / epochs
         if left <= self.still_norms:
@@ -43,7 +47,7 @@ class QuantizationSchedule(L.Callback):
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
         if self.cga is None and self.annealing and left <= self.annealing:
-            self.cga = CGA(pl_module, self.range)
+            self.cga = _from(self._resumed.pop("cga", None), CGA(pl_module, self.range))
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -63,3 +67,18 @@ class QuantizationSchedule(L.Callback):
         if self.cga is not None:
             self.cga.close()
             self.cga = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the tracker and the annealing, so that a resumed training repeats the uninterrupted one."""
+        parts = {"tracker": self.tracker, "cga": self.cga}
+        return {name: part.state_dict() for name, part in parts.items() if part is not None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Kept until the network is where it is trained."""
+        self._resumed = dict(state)
+
+
+def _from(state: dict[str, Any] | None, part: _Part) -> _Part:
+    if state is not None:
+        part.load_state_dict(state)
+    return part

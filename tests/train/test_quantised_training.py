@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from snnkit import quant
 from snnkit.cli import main
-from snnkit.errors import ConfigError
+from snnkit.errors import ConfigError, UnknownNameError
 from snnkit.train import evaluate, open_model, quantization, read_metrics, train
 
 SMALL = [
@@ -28,12 +29,12 @@ def float_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train_from_a_float_model(float_run: Path, tmp_path: Path) -> None:
-    model, _ = train(
-        "digits_qat", tmp_path / "q", [*SMALL, f"--model.start_from={float_run}", "--model.lr=1e-4"]
-    )
+    model, _ = train("digits+qat", tmp_path / "q", [*SMALL, f"--model.start_from={float_run}"])
     assert "oscillation" in read_metrics(tmp_path / "q" / "metrics.csv")[0]
     net, _ = open_model(tmp_path / "q")
     assert [q.bits for _, _, q in quant.quantized_layers(net)][:2] == [8, 4]
+    assert model.lr == 4e-4  # of the second recipe; the rest is that of the first
+    assert model.loss_settings == {"lam": 0.0, "label_smoothing": 0.1}
     for a, b in zip(net.state_dict().values(), model.net.state_dict().values(), strict=True):
         assert torch.equal(a, b)
     assert evaluate(tmp_path / "q").total == 360
@@ -41,7 +42,14 @@ def test_train_from_a_float_model(float_run: Path, tmp_path: Path) -> None:
 
 def test_unknown_settings(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="weight_bits"):
-        train("digits_qat", tmp_path / "q", [*SMALL, "--model.quant={weight_bit: 4}"])
+        train("digits+qat", tmp_path / "q", [*SMALL, "--model.quant={weight_bit: 4}"])
+
+
+def test_a_recipe_that_adds_needs_one_to_add_to(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"names no model.*digits\+qat"):
+        train("qat", tmp_path / "q")
+    with pytest.raises(UnknownNameError, match="did you mean 'qat'"):
+        train("digits+qta", tmp_path / "q")
 
 
 def test_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,12 +57,28 @@ def test_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[quant.CGA] = []
     monkeypatch.setattr(quantization, "CGA", lambda net, range: made.append(quant.CGA(net, range)) or made[0])
     schedule = ["--model.quant_schedule={annealing: 0.5, range: 0.1}"]
-    train("digits_qat", tmp_path / "q", [*SMALL, *schedule])
+    train("digits+qat", tmp_path / "q", [*SMALL, *schedule])
     assert len(made) == 1
     with pytest.raises(ConfigError, match="anneal"):
-        train("digits_qat", tmp_path / "r", [*SMALL, "--model.quant_schedule={anneal: 0.5}"])
+        train("digits+qat", tmp_path / "r", [*SMALL, "--model.quant_schedule={anneal: 0.5}"])
     with pytest.raises(ConfigError, match=r"without model\.quant"):
         train("digits", tmp_path / "r", [*SMALL, *schedule])
+
+
+def test_resumed_training_repeats_the_uninterrupted_one(tmp_path: Path) -> None:
+    """Which weights are held, and what was seen of their oscillations, is part of a checkpoint."""
+    whole, cut = tmp_path / "whole", tmp_path / "run"
+    settings = [*SMALL, "--trainer.max_epochs=4", "--model.lr=2e-2", "--model.warmup_epochs=0"]
+    settings.append("--model.quant_schedule={annealing: 0.75, range: 0.1}")
+    train("digits+qat", cut, settings)
+    shutil.copytree(cut, whole)
+    (cut / "checkpoints" / "epoch-003.ckpt").unlink()
+    (cut / "model.safetensors").unlink()
+    train("digits+qat", cut, settings, resume=True)
+    assert (cut / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    assert read_metrics(cut / "metrics.csv")[-1]["oscillation"] > 0
+    a, b = (open_model(run)[0].state_dict() for run in (whole, cut))
+    assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_command(float_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
