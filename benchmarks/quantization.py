@@ -1,8 +1,10 @@
 """Accuracy, bytes and energy of a network with low-bit weights beside itself in float: three seeds, two sets.
 
 The float network is trained by its recipe, "digits" or "nmnist", once per seed; from its weights every other
-one is trained on by the recipe "qat". DigitsEvents is tested on its test set (360 samples), N-MNIST on the
-fifth of the recordings that the seed holds out. Energy is that of the test samples, mean of 64 of them.
+one is trained on by the recipe "qat", the first of them with float weights, to see what longer training does.
+"calibrated" are the same weights before that: quantised, with steps and norms fitted to training samples.
+DigitsEvents is tested on its test set (360 samples), N-MNIST on the fifth of the recordings that the seed
+holds out. Energies are of integers with sums of 32 bits, mean of 64 test samples.
 
 SNNKIT_DATA=... python -m benchmarks.quantization      (finished runs are kept: start it again to go on)
 """
@@ -13,6 +15,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -20,19 +23,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnkit.data import holdout
+from snnkit.data import holdout, time_first
 from snnkit.energy import price
-from snnkit.quant import size_report
+from snnkit.quant import calibrate, quantize, quantized_layers, size_report
 from snnkit.train import train
 from snnkit.train.bill import trace_of
+from snnkit.train.compress import as_stored
 from snnkit.train.evaluate import open_data, open_model, predict
 
-from .harness import save, show
+from .harness import RESULTS, save, show
 
 FOLDS, TRACED = 5, 64
+PROFILES = ("45nm-int8", "7nm-int8", "lemaire-2022")
 NETWORKS: dict[str, dict[str, Any] | None] = {
     "float": None,
-    "float, trained on": {"weight_bits": 32},
+    "float, longer": {"weight_bits": 32},
     "8 bit": {"weight_bits": 8},
     "4 bit": {"weight_bits": 4},
     "3 bit": {"weight_bits": 3},
@@ -40,12 +45,9 @@ NETWORKS: dict[str, dict[str, Any] | None] = {
     "ternary": {"scheme": "ternary"},
     "binary": {"scheme": "binary"},
 }
-# sums of low-bit weights are integers of 32 bits; the float network adds in floating point where it is priced
-PROFILES: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
-    "45nm": {"float": ("45nm-fp32", {}), "low-bit": ("45nm-int8", {"state_bits": 32})},
-    "7nm": {"float": ("7nm-fp32", {}), "low-bit": ("7nm-int8", {"state_bits": 32})},
-    "lemaire-2022": {"float": ("lemaire-2022", {}), "low-bit": ("lemaire-2022", {})},
-}
+TRAINING: dict[str, list[str]] = {}
+PAGE = RESULTS.parents[1] / "docs" / "quantization.md"
+Samples = tuple[Tensor, Tensor]
 
 
 def told(data: str, seed: int) -> list[str]:
@@ -55,28 +57,39 @@ def told(data: str, seed: int) -> list[str]:
     return [f"--data.root={Path(os.environ['SNNKIT_DATA']) / 'nmnist_mini'}", f"--data.fold={seed}"]
 
 
-def test_samples(data: str, seed: int, described: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """Frames ``[N, T, P, H, W]`` and labels that the runs of a seed have not trained with."""
+def samples(data: str, seed: int, described: dict[str, Any]) -> dict[str, Samples]:
+    """Frames ``[N, T, P, H, W]`` and labels with which the runs of a seed train, and others to test."""
+    train_set = open_data(described, None, "train").tensors()
     if data == "digits":
-        return open_data(described, None).tensors()
-    frames, labels = open_data(described, None, "train").tensors()
-    held_out = holdout(labels, seed, FOLDS)[1]
-    return frames[held_out], labels[held_out]
+        return {"train": train_set, "test": open_data(described, None).tensors()}
+    parts = zip(("train", "test"), holdout(train_set[1], seed, FOLDS), strict=True)
+    return {name: (train_set[0][part], train_set[1][part]) for name, part in parts}
 
 
-def measure(net: nn.Module, low_bit: bool, frames: Tensor, labels: Tensor) -> dict[str, Any]:
+def right(net: nn.Module, test: Samples) -> int:
+    return int((predict(net, test[0]) == test[1]).sum())
+
+
+def calibrated(folder: Path, settings: dict[str, Any], data: str, seed: int) -> int:
+    """Right answers of the float network with low-bit weights, without further training."""
+    net, described = open_model(folder / "float")
+    parts = samples(data, seed, described)
+    small = quantize(net, **settings).eval()
+    if any(True for _ in quantized_layers(small)):
+        calibrate(small, (time_first(part) for part in parts["train"][0].split(64)))
+    return right(small, parts["test"])
+
+
+def measure(net: nn.Module, test: Samples) -> dict[str, Any]:
     """One cell of the table."""
-    size, counted = size_report(net), trace_of(net, frames[:TRACED])
-    row = {
-        "right": int((predict(net, frames) == labels).sum()),
-        "samples": len(labels),
+    low_bit = any(True for _ in quantized_layers(net))
+    size, counted = size_report(net), trace_of(net, test[0][:TRACED])
+    return {
+        "right": right(net, test),
+        "samples": len(test[1]),
         "bytes": size.packed_bytes if low_bit else size.float_bytes,
-        "rate": price(counted).firing_rate,
+        **{name: price(counted, name, **as_stored(net)).total_pj for name in PROFILES},
     }
-    for name, kinds in PROFILES.items():
-        hardware, options = kinds["low-bit" if low_bit else "float"]
-        row[name] = price(counted, hardware, **options).total_pj
-    return row
 
 
 def run(data: str, seed: int, name: str, folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -86,39 +99,58 @@ def run(data: str, seed: int, name: str, folder: Path, overrides: list[str]) -> 
     if settings is None:
         train(data, out, overrides, overwrite=True)
     else:
-        quant = json.dumps({"weight_bits": 4, "scheme": "lsq"} | settings)
-        chosen = [f"--model.quant={quant}", f"--model.start_from={folder / 'float'}"]
+        chosen = [
+            f"--model.quant={json.dumps(settings)}",
+            f"--model.start_from={folder / 'float'}",
+            *TRAINING.get(name, []),
+        ]
         train(f"{data}+qat", out, [*overrides, *chosen], overwrite=True)
     seconds = time.process_time() - start
     net, described = open_model(out)
-    low_bit = settings is not None and settings.get("weight_bits") != 32
-    cell = measure(net, low_bit, *test_samples(data, seed, described))
-    return {"data": data, "seed": seed, "network": name, **cell, "seconds": seconds}
+    cell = measure(net, samples(data, seed, described)["test"])
+    before = cell["right"] if settings is None else calibrated(folder, settings, data, seed)
+    return {"data": data, "seed": seed, "network": name, **cell, "calibrated": before, "seconds": seconds}
 
 
 def summary(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean over seeds; differences are taken seed by seed."""
+    """Mean and standard deviation over seeds; differences to float are taken seed by seed."""
     rows = []
     for data in dict.fromkeys(c["data"] for c in cells):
         of_data = [c for c in cells if c["data"] == data]
-        accuracy = {(c["network"], c["seed"]): 100 * c["right"] / c["samples"] for c in of_data}
+        base = {c["seed"]: _percent(c) for c in of_data if c["network"] == "float"}
         for name in NETWORKS:
             these = [c for c in of_data if c["network"] == name]
             if not these:
                 continue
-            values = [accuracy[name, c["seed"]] for c in these]
-            loss = [accuracy["float", c["seed"]] - accuracy[name, c["seed"]] for c in these]
             row = {
                 "data": data,
                 "network": name,
-                "seeds": len(these),
-                "accuracy %": f"{mean(values):.1f} ± {stdev(values) if len(values) > 1 else 0:.1f}",
-                "below float": f"{mean(loss):+.1f} ({min(loss):+.1f} to {max(loss):+.1f})",
-                "bytes": round(mean(c["bytes"] for c in these)),
+                "calibrated %": _spread(_percent(c, "calibrated") for c in these),
+                "trained %": _spread(map(_percent, these)),
+                "to float": _spread((_percent(c) - base[c["seed"]] for c in these), "+.1f"),
+                "kB": f"{mean(c['bytes'] for c in these) / 1e3:.1f}",
             }
-            row |= {f"uJ, {p}": round(mean(c[p] for c in these) / 1e6, 2) for p in PROFILES}
-            rows.append(row | {"CPU minutes": round(mean(c["seconds"] for c in these) / 60, 1)})
+            row |= {f"{p}, uJ": _spread((c[p] / 1e6 for c in these), ".0f") for p in PROFILES}
+            rows.append(row | {"CPU minutes": f"{mean(c['seconds'] for c in these) / 60:.1f}"})
     return rows
+
+
+def _percent(cell: dict[str, Any], key: str = "right") -> float:
+    return 100 * cell[key] / cell["samples"]
+
+
+def _spread(values: Iterable[float], form: str = ".1f") -> str:
+    values = list(values)
+    return f"{mean(values):{form}} ± {stdev(values) if len(values) > 1 else 0:.1f}"
+
+
+def write_page(rows: list[dict[str, Any]]) -> None:
+    """Renew the table of docs/quantization.md."""
+    head = list(rows[0])
+    lines = [head, ["---"] * len(head), *([str(row[key]) for key in head] for row in rows)]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    before, rest = PAGE.read_text().split("<!-- table -->\n")
+    PAGE.write_text(f"{before}<!-- table -->\n{table}\n<!-- end -->{rest.split('<!-- end -->')[1]}")
 
 
 def main() -> None:
@@ -129,19 +161,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/quantization"))
     args, overrides = parser.parse_known_args()  # further --key=value go to every training
     torch.set_num_threads(1)
-    for seed in args.seeds:
-        for data in args.data:
-            for name in args.networks:
-                folder = args.out / data / str(seed)
-                cell = folder / f"{name}.json"
-                if not cell.is_file():
-                    row = run(data, seed, name, folder, overrides)
-                    cell.write_text(json.dumps(row))
-                    print(row, flush=True)
+    for data, seed, name in ((d, s, n) for s in args.seeds for d in args.data for n in args.networks):
+        folder = args.out / data / str(seed)
+        cell = folder / f"{name}.json"
+        if not cell.is_file():
+            row = run(data, seed, name, folder, overrides)
+            cell.write_text(json.dumps(row))
+            print(row, flush=True)
     cells = [json.loads(path.read_text()) for path in sorted(args.out.glob("*/?/*.json"))]
-    rows = summary([c for c in cells if "network" in c])
+    rows = summary(cells)
     show("Low-bit weights: mean and standard deviation over seeds", rows)
-    print(f"wrote {save('quantization', rows, cells=cells)}")
+    write_page(rows)
+    print(f"wrote {save('quantization', rows, cells=cells)} and {PAGE}")
 
 
 if __name__ == "__main__":

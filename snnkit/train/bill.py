@@ -38,7 +38,7 @@ def energy_of(
     return {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
 
 
-def trace_of(net: Backbone, frames: Tensor) -> Trace:
+def trace_of(net: nn.Module, frames: Tensor) -> Trace:
     """Counts of ``net`` on ``frames [N, T, P, H, W]``."""
     net.eval()
     batches = (time_first(part) for part in frames.split(16))

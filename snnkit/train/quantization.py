@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import lightning as L
@@ -24,8 +25,9 @@ class QuantizationSchedule(L.Callback):
     for, weights that are far from the boundary of two codes are held.
 
     Args:
-        still_norms: share of the epochs, at the end, in which norms are in evaluation mode.
-        annealing: share of the epochs, at the end, of confidence-guided annealing; 0: none.
+        still_norms: share of the epochs, at the end, in which norms are in evaluation mode; 0: none, else one
+            epoch at least.
+        annealing: share of the epochs, at the end, of confidence-guided annealing, likewise.
         range: of :class:`snnkit.quant.CGA`.
     """
 
@@ -41,12 +43,12 @@ class QuantizationSchedule(L.Callback):
         if self.tracker is None:
             self.tracker = _from(self._resumed.pop("tracker", None), OscillationTracker(pl_module))
         epochs = trainer.max_epochs or 1
-        left = 1 - trainer.current_epoch / epochs
-        if left <= self.still_norms:
+        left = epochs - trainer.current_epoch
+        if left <= _epochs(self.still_norms, epochs):
             for module in pl_module.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
-        if self.cga is None and self.annealing and left <= self.annealing:
+        if self.cga is None and left <= _epochs(self.annealing, epochs):
             self.cga = _from(self._resumed.pop("cga", None), CGA(pl_module, self.range))
 
     def on_train_batch_end(
@@ -76,6 +78,11 @@ class QuantizationSchedule(L.Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Kept until the network is where it is trained."""
         self._resumed = dict(state)
+
+
+def _epochs(share: float, epochs: int) -> int:
+    """Rounded up, so that a share of a short training is one epoch at least; 3 of 28 for 0.1, 1 of 10."""
+    return math.ceil(share * epochs - 1e-9)
 
 
 def _from(state: dict[str, Any] | None, part: _Part) -> _Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch
 from snnkit import quant
 from snnkit.cli import main
 from snnkit.errors import ConfigError, UnknownNameError
-from snnkit.train import evaluate, open_model, quantization, read_metrics, train
+from snnkit.train import QuantizationSchedule, evaluate, open_model, quantization, read_metrics, train
 
 SMALL = [
     "--model.settings={width: 16, depth: 1, heads: 2, ratio: 2, pools: [0, 1, 1, 1]}",
@@ -29,10 +30,11 @@ def float_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train_from_a_float_model(float_run: Path, tmp_path: Path) -> None:
-    model, _ = train("digits+qat", tmp_path / "q", [*SMALL, f"--model.start_from={float_run}"])
+    settings = [*SMALL, f"--model.start_from={float_run}", "--model.quant_schedule.still_norms=0"]
+    model, _ = train("digits+qat", tmp_path / "q", [*settings, "--model.quant.weight_bits=3"])
     assert "oscillation" in read_metrics(tmp_path / "q" / "metrics.csv")[0]
     net, _ = open_model(tmp_path / "q")
-    assert [q.bits for _, _, q in quant.quantized_layers(net)][:2] == [8, 4]
+    assert [q.bits for _, _, q in quant.quantized_layers(net)][:2] == [8, 3]
     assert model.lr == 4e-4  # of the second recipe; the rest is that of the first
     assert model.loss_settings == {"lam": 0.0, "label_smoothing": 0.1}
     for a, b in zip(net.state_dict().values(), model.net.state_dict().values(), strict=True):
@@ -56,13 +58,30 @@ def test_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the recipe reach the callback: the last half of the epochs is annealed."""
     made: list[quant.CGA] = []
     monkeypatch.setattr(quantization, "CGA", lambda net, range: made.append(quant.CGA(net, range)) or made[0])
-    schedule = ["--model.quant_schedule={annealing: 0.5, range: 0.1}"]
+    schedule = ["--model.quant_schedule={still_norms: 0, annealing: 0.5, range: 0.1}"]
     train("digits+qat", tmp_path / "q", [*SMALL, *schedule])
     assert len(made) == 1
     with pytest.raises(ConfigError, match="anneal"):
         train("digits+qat", tmp_path / "r", [*SMALL, "--model.quant_schedule={anneal: 0.5}"])
     with pytest.raises(ConfigError, match=r"without model\.quant"):
         train("digits", tmp_path / "r", [*SMALL, *schedule])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "share", "wanted"), [(6, 0.1, 1), (10, 0.1, 1), (28, 0.1, 3), (4, 0.0, 0)]
+)
+def test_norms_are_still_at_the_end(epochs: int, share: float, wanted: int) -> None:
+    class Part(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = torch.nn.BatchNorm1d(2)
+
+    callback, still = QuantizationSchedule(still_norms=share), 0
+    for epoch in range(epochs):
+        net = Part().train()
+        callback.on_train_epoch_start(SimpleNamespace(max_epochs=epochs, current_epoch=epoch), net)
+        still += not net.norm.training
+    assert still == wanted
 
 
 def test_resumed_training_repeats_the_uninterrupted_one(tmp_path: Path) -> None:
@@ -89,4 +108,7 @@ def test_command(float_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert all(word in text for word in ("float", "quantised", "integer", "spike-driven", "uJ", "kB"))
     logits = quant.load_integer(out)(torch.zeros(2, 3, 2, 16, 16))
     assert logits.shape == (3, 10)
-    assert main(["quantize", "--checkpoint", str(float_run), "--bits", "11"]) == 2
+    assert main(["evaluate", "--checkpoint", str(out)]) == 2
+    assert "load_integer" in capsys.readouterr().err
+    assert main(["quantize", "--checkpoint", str(float_run), "--bits", "32"]) == 2
+    assert "[1, 8]" in capsys.readouterr().err
