@@ -11,8 +11,11 @@ import torch
 
 from snnkit import quant
 from snnkit.cli import main
+from snnkit.energy import price
 from snnkit.errors import ConfigError, UnknownNameError
 from snnkit.train import QuantizationSchedule, evaluate, open_model, quantization, read_metrics, train
+from snnkit.train.bill import trace_of
+from snnkit.train.compress import as_stored, compress
 
 SMALL = [
     "--model.settings={width: 16, depth: 1, heads: 2, ratio: 2, pools: [0, 1, 1, 1]}",
@@ -29,7 +32,9 @@ def float_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_train_from_a_float_model(float_run: Path, tmp_path: Path) -> None:
+def test_train_from_a_float_model(
+    float_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = [*SMALL, f"--model.start_from={float_run}", "--model.quant_schedule.still_norms=0"]
     model, _ = train("digits+qat", tmp_path / "q", [*settings, "--model.quant.weight_bits=3"])
     assert "oscillation" in read_metrics(tmp_path / "q" / "metrics.csv")[0]
@@ -40,6 +45,9 @@ def test_train_from_a_float_model(float_run: Path, tmp_path: Path) -> None:
     for a, b in zip(net.state_dict().values(), model.net.state_dict().values(), strict=True):
         assert torch.equal(a, b)
     assert evaluate(tmp_path / "q").total == 360
+    rows = compress(tmp_path / "q", bits=2, samples=4)
+    assert [row.name for row in rows] == ["quantised"]
+    assert "3, 8 bits and taken as it is" in capsys.readouterr().out
 
 
 def test_unknown_settings(tmp_path: Path) -> None:
@@ -98,6 +106,15 @@ def test_resumed_training_repeats_the_uninterrupted_one(tmp_path: Path) -> None:
     assert read_metrics(cut / "metrics.csv")[-1]["oscillation"] > 0
     a, b = (open_model(run)[0].state_dict() for run in (whole, cut))
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_energy_is_that_of_stored_widths(float_run: Path) -> None:
+    """Float weights are read in 32 bits, also where the hardware would have 8."""
+    net, _ = open_model(float_run)
+    counted = trace_of(net, (torch.rand(2, 2, 2, 16, 16) < 0.2).float())
+    whole = price(counted, "45nm-int8", **as_stored(net)).total_pj
+    assert whole > price(counted, "45nm-int8", state_bits=32).total_pj
+    assert as_stored(quant.quantize(net, 4)) == {"state_bits": 32, "weight_bits": None}
 
 
 def test_command(float_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
