@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--trainer.precision=bf16-mixed",
     )
     train.set_defaults(run=_train)
-    train.add_argument("recipe", help="name (snnkit list recipes) or path of a YAML file")
+    train.add_argument("recipe", help="name (snnkit list recipes) or YAML file; several: digits+qat")
     train.add_argument("--out", help="folder to write (default: runs/RECIPE)")
     train.add_argument("--data", metavar="FOLDER", help="folder of the recordings")
     train.add_argument("--seed", type=int, help="of weights, order and augmentation")
@@ -124,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
         "quantize",
         help="low-bit weights for a trained model, and its integer form",
         description="Quantise a trained model, fit its steps and norms to training samples, and print "
-        "accuracy, size and energy before and after. snnkit train digits_qat trains with quantised weights.",
+        "accuracy, size and energy before and after. snnkit train digits+qat trains with quantised weights.",
     )
     quantize.set_defaults(run=_quantize)
     quantize.add_argument("--checkpoint", required=True, help="run folder or model.safetensors")

@@ -133,6 +133,10 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, An
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if "program" in metadata:
+            raise CheckpointError(
+                f"{where}: this is an integer program, expected a model. Use snnkit.quant.load_integer(path)."
+            )
         hashes, described = json.loads(metadata["sha256"]), json.loads(metadata["config"])
         if not all(isinstance(d, dict) for d in (hashes, described, described["model"], described["info"])):
             raise FormatError(path, "the metadata has another structure")

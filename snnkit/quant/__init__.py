@@ -7,7 +7,7 @@
 
 from ..fusing import fuse_blocks
 from .base import QUANTIZERS, Codes, Quantizer
-from .calibrate import calibrate
+from .calibrate import calibrate, measure_norms
 from .check import SpikeProof, assert_spike_driven, product_inputs
 from .distill import AttentionSimilarityLoss, attention_maps
 from .fold import fold_norms
@@ -51,6 +51,7 @@ __all__ = [
     "integer_rule",
     "load_integer",
     "lsq_round",
+    "measure_norms",
     "product_inputs",
     "project_steps",
     "quantize",

@@ -38,13 +38,24 @@ class Quantizer(nn.Module):
         bits: stored width of a code. code_bits: width of the integer that takes part in sums.
         per_channel: one step per output channel (axis 0), else one per tensor.
         pow2: steps are rounded to powers of two, so that every weight is dyadic.
+        fixed_bits: the only width of a class that has no other. gradient_limit: the gradient passes to
+            weights up to this size.
     """
+
+    fixed_bits: int | None = None
+    gradient_limit: float = math.inf
 
     def __init__(self, weight: Tensor, bits: int, *, per_channel: bool = True, pow2: bool = False) -> None:
         super().__init__()
         self.bits = self.code_bits = bits
         self.per_channel = flag("quantize.per_channel", per_channel)
         self.pow2 = pow2
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight on its grid, with the gradient of the weight itself."""
+        codes, step = self.codes(weight)
+        value = codes.to(weight.dtype) * self.along(step, weight)
+        return straight_through(weight, value, self.gradient_limit)
 
     def step_of(self, weight: Tensor) -> Tensor:
         """Size of one code, ``[C]`` or ``[]``, in the dtype of the weight."""

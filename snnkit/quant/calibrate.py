@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from ..checks import integer
 from ..errors import QuantConfigError
-from .fold import NORMS
 from .quantize import original_weight, quantized_layers
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "measure_norms"]
 
 
 @torch.no_grad()
@@ -44,23 +43,41 @@ def calibrate(model: nn.Module, loader: Iterable[Any] | None = None, batches: in
             fit(original_weight(layer))
     if loader is None:
         return model
-    norms = [m for m in model.modules() if isinstance(m, NORMS) and m.running_mean is not None]
+    if not measure_norms(model, map(_inputs, islice(loader, batches))):
+        raise QuantConfigError("calibrate: the loader gave no batch, expected at least one.")
+    return model
+
+
+def _inputs(batch: Any) -> Any:
+    return batch if isinstance(batch, Tensor) else batch[0]
+
+
+@torch.no_grad()
+def measure_norms(model: nn.Module, batches: Iterable[Any]) -> int:
+    """Give batch norms the plain mean and variance over ``batches``, all else in evaluation; in place.
+
+    Returns:
+        How many batches there were; with none, norms keep what they had. Modes and momenta are restored.
+    """
+    norms = [
+        m
+        for m in model.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.running_mean is not None
+    ]
     modes, momenta = {m: m.training for m in model.modules()}, {m: m.momentum for m in norms}
     model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over the batches
-        norm.train()
     seen = 0
     try:
-        for batch in islice(loader, batches):
-            model(batch if isinstance(batch, Tensor) else batch[0])
+        for x in batches:
+            for norm in () if seen else norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # a plain mean over the batches
+                norm.train()
+            model(x)
             seen += 1
     finally:
         for norm, momentum in momenta.items():
             norm.momentum = momentum
         for module, mode in modes.items():
             module.training = mode
-    if not seen:
-        raise QuantConfigError("calibrate: the loader gave no batch, expected at least one.")
-    return model
+    return seen

@@ -7,8 +7,6 @@ weights whose position lies within ``range`` of the boundary between two codes a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -50,6 +48,18 @@ class OscillationTracker:
         """Path -> share of weights that oscillate more often than ``above``."""
         return {path: float((f > above).float().mean()) for path, f in self.frequency.items() if f.numel()}
 
+    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+        """All that it has seen, to go on from in a resumed training."""
+        return {"frequency": self.frequency, "codes": self._codes, "direction": self._direction}
+
+    def load_state_dict(self, state: dict[str, dict[str, Tensor]]) -> None:
+        """Go on from ``state``, which a tracker of the same network gave."""
+        devices = {path: original_weight(layer).device for path, layer, _ in quantized_layers(self.model)}
+        self.frequency, self._codes, self._direction = (
+            {path: t.to(devices[path]) for path, t in state[name].items()}
+            for name in ("frequency", "codes", "direction")
+        )
+
 
 class CGA:
     """Confidence-guided annealing: hold every weight that is not within ``range`` of a boundary.
@@ -64,34 +74,47 @@ class CGA:
 
     def __init__(self, model: nn.Module, range: float = 0.005) -> None:
         distance = number("CGA.range", range, above=0, at_most=0.5)
-        self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._handles = []
+        self._held: dict[str, _Held] = {}
         with torch.no_grad():
-            for _, layer, quantizer in quantized_layers(model):
+            for path, layer, quantizer in quantized_layers(model):
                 weight = original_weight(layer)
                 position = quantizer.position(weight)
-                held = ((position - position.floor()) - 0.5).abs() > distance
-                self._kept.append((weight, held, weight.detach().clone()))
-                self._handles.append(weight.register_hook(_without(held)))
+                self._held[path] = _Held(weight, ((position - position.floor()) - 0.5).abs() > distance)
 
     @property
     def held(self) -> float:
         """Share of weights that are held."""
-        number_of = sum(h.numel() for _, h, _ in self._kept)
-        return sum(int(h.sum()) for _, h, _ in self._kept) / max(number_of, 1)
+        masks = [h.mask for h in self._held.values()]
+        return sum(int(m.sum()) for m in masks) / max(sum(m.numel() for m in masks), 1)
 
-    @torch.no_grad()
     def restore(self) -> None:
         """Put held weights back."""
-        for weight, held, value in self._kept:
-            weight.copy_(torch.where(held, value, weight))
+        for held in self._held.values():
+            held.restore()
 
     def close(self) -> None:
         """Train all weights again."""
-        for handle in self._handles:
-            handle.remove()
-        self._kept, self._handles = [], []
+        for held in self._held.values():
+            held.handle.remove()
+        self._held = {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Path -> which weights are held, to go on with in a resumed training."""
+        return {path: held.mask for path, held in self._held.items()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Hold the weights of ``state`` at their present values instead of those that were chosen now."""
+        for path, held in self._held.items():
+            held.mask = state[path].to(held.mask.device)
 
 
-def _without(held: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda grad: grad.masked_fill(held, 0.0)
+class _Held:
+    """A weight of which a part is kept at its value."""
+
+    def __init__(self, weight: Tensor, mask: Tensor) -> None:
+        self.weight, self.mask, self.value = weight, mask, weight.detach().clone()
+        self.handle = weight.register_hook(lambda grad: grad.masked_fill(self.mask, 0.0))
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        self.weight.copy_(torch.where(self.mask, self.value, self.weight))

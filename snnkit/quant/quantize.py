@@ -21,7 +21,6 @@ __all__ = ["project_steps", "quantize", "quantized_layers", "quantizer_of", "wei
 
 WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 _UNQUANTISED = 32
-_FIXED_BITS = {"ternary": 2, "binary": 1}
 _SETTINGS = ("weight_bits", "scheme", "per_channel", "scales")
 
 
@@ -171,14 +170,13 @@ def _attach(path: str, layer: nn.Module, plan: dict[str, Any]) -> None:
     make = QUANTIZERS.get(scheme)
     if bits == _UNQUANTISED:
         return
-    ok = is_integer(bits) and 1 <= bits <= 8 and not (bits == 1 and scheme in ("lsq", "statsq"))
-    bits = _FIXED_BITS.get(scheme, bits)
-    if not ok:
+    fixed = getattr(make, "fixed_bits", None)
+    if not (is_integer(bits) and (1 if fixed else 2) <= bits <= 8):
         raise QuantConfigError(
             f"quantize: {path}: got weight_bits = {quote(plan['weight_bits'])} with scheme {scheme!r}, "
             'expected 2..8, or 32 to leave the layer as it is. For one bit use scheme="binary".'
         )
     pow2 = choice("quantize.scales", plan["scales"], ("float", "pow2")) == "pow2"
-    quantizer = make(layer.weight, bits, per_channel=plan["per_channel"], pow2=pow2)
+    quantizer = make(layer.weight, fixed or bits, per_channel=plan["per_channel"], pow2=pow2)
     parametrize.register_parametrization(layer, "weight", quantizer)
-    layer.weight_bits = bits
+    layer.weight_bits = quantizer.bits

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import QUANTIZERS, Codes, Quantizer, nearest_power_of_two, straight_through
+from .base import QUANTIZERS, Codes, Quantizer, nearest_power_of_two
 
 __all__ = ["StatsQ"]
 
@@ -26,11 +26,6 @@ class StatsQ(Quantizer):
     def __init__(self, weight: Tensor, bits: int, *, per_channel: bool = True, pow2: bool = False) -> None:
         super().__init__(weight, bits, per_channel=per_channel, pow2=pow2)
         self.n, self.code_bits = 2 ** (bits - 1), bits + 1
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """The weight on its grid."""
-        codes, step = self.codes(weight)
-        return straight_through(weight, codes.to(weight.dtype) * self.along(step, weight))
 
     def step_of(self, weight: Tensor) -> Tensor:
         """``a / (2 n)``."""

@@ -14,35 +14,32 @@ import torch
 from torch import Tensor
 
 from ..errors import require
-from .base import QUANTIZERS, Codes, Quantizer, nearest_power_of_two, straight_through
+from .base import QUANTIZERS, Codes, Quantizer, nearest_power_of_two
 
 __all__ = ["Binary", "Ternary"]
 
 
 class _ByMeanSize(Quantizer):
+    def __init__(
+        self, weight: Tensor, bits: int | None = None, *, per_channel: bool = True, pow2: bool = False
+    ) -> None:
+        assert self.fixed_bits is not None
+        where = f"{type(self).__name__}.bits"
+        require(bits in (None, self.fixed_bits), where, bits, f"{self.fixed_bits} or None")
+        super().__init__(weight, self.fixed_bits, per_channel=per_channel, pow2=pow2)
+        self.code_bits = 2  # a sign and a size
+
     def step_of(self, weight: Tensor) -> Tensor:
         """``mean |w|``."""
         step = self.mean_size(weight.detach()).clamp(min=1e-8)
         return nearest_power_of_two(step) if self.pow2 else step
 
-    def _grid(self, weight: Tensor) -> Tensor:
-        codes, step = self.codes(weight)
-        return codes.to(weight.dtype) * self.along(step, weight)
-
 
 @QUANTIZERS.register("ternary")
 class Ternary(_ByMeanSize):
-    """Weights -1, 0, 1 times their mean size; ``bits`` is 2, the width in which they are stored."""
+    """Weights -1, 0, 1 times their mean size, stored in two bits; arguments as of :class:`LSQ`."""
 
-    def __init__(
-        self, weight: Tensor, bits: int = 2, *, per_channel: bool = True, pow2: bool = False
-    ) -> None:
-        require(bits == 2, 'weight_bits with scheme="ternary"', bits, "2")
-        super().__init__(weight, bits, per_channel=per_channel, pow2=pow2)
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """The weight on its grid."""
-        return straight_through(weight, self._grid(weight))
+    fixed_bits = 2
 
     def position(self, weight: Tensor) -> Tensor:
         """``clip(w / (g + 1e-5), -1, 1)``."""
@@ -54,16 +51,7 @@ class Ternary(_ByMeanSize):
 class Binary(_ByMeanSize):
     """Weights -1 and 1 times their mean size; codes are two bits wide in sums, one in memory."""
 
-    def __init__(
-        self, weight: Tensor, bits: int = 1, *, per_channel: bool = True, pow2: bool = False
-    ) -> None:
-        require(bits == 1, 'weight_bits with scheme="binary"', bits, "1")
-        super().__init__(weight, bits, per_channel=per_channel, pow2=pow2)
-        self.code_bits = 2
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """The weight on its grid."""
-        return straight_through(weight, self._grid(weight), limit=1.0)
+    fixed_bits, gradient_limit = 1, 1.0
 
     def position(self, weight: Tensor) -> Tensor:
         """0 to 1, in the middle for a weight of 0 (which the codes count as positive)."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import torch
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from ..energy import metrics as metrics_of
 from ..errors import require
 from ..files import write_atomically
 from ..models import Backbone, create_model
+from ..quant import measure_norms
 from .evaluate import open_data, open_model
 
 __all__ = ["by_part", "energy_bill", "energy_of", "print_bill", "settle_norms", "trace_of"]
@@ -38,7 +38,7 @@ def energy_of(
     return {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
 
 
-def trace_of(net: Backbone, frames: Tensor) -> Trace:
+def trace_of(net: nn.Module, frames: Tensor) -> Trace:
     """Counts of ``net`` on ``frames [N, T, P, H, W]``."""
     net.eval()
     batches = (time_first(part) for part in frames.split(16))
@@ -50,18 +50,8 @@ def settle_norms(net: nn.Module, frames: Tensor) -> None:
 
     A fresh network normalises nothing: its deeper neurons stay silent.
     """
-    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    measure_norms(net, (time_first(part) for part in frames.split(16)))
     net.eval()
-    for norm in norms:
-        norm.train()
-        norm.momentum = None  # the mean over all batches
-    with torch.no_grad():
-        for part in frames.split(16):
-            net(part.transpose(0, 1))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.eval()
-        norm.momentum = momentum
 
 
 def energy_bill(

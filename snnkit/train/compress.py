@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
 from ..checks import integer as integer_setting
+from ..data import time_first
 from ..energy import load_profile, price
 from ..errors import SpikeDrivenError
-from ..models import Backbone
 from ..quant import (
     IntegerModel,
     assert_spike_driven,
@@ -26,7 +27,7 @@ from ..quant import (
 from .bill import trace_of
 from .evaluate import open_data, open_model, predict
 
-__all__ = ["Compressed", "compress"]
+__all__ = ["Compressed", "as_stored", "compress"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Compressed:
 
     Attributes:
         name: "float", "quantised" or "integer". accuracy: on the test samples. size: in bytes.
-        energy_pj: per inference; None for the integer program, whose operations are those of its origin.
+        energy_pj: per inference, with sums of 32 bits and weights as wide as they are stored; None for the
+            integer program, whose operations are those of its origin.
     """
 
     name: str
@@ -68,6 +70,7 @@ def compress(
         CheckpointError, ConfigError: unreadable model, unknown data or hardware, impossible bits.
     """
     integer_setting("--samples", samples)
+    integer_setting("--bits", bits, 1, 8)
     load_profile(hardware)
     net, described = open_model(checkpoint)
     frames, labels = open_data(described, data).tensors()
@@ -77,24 +80,26 @@ def compress(
         accuracy = float((predict(model, frames) == labels).float().mean())
         energy = None
         if priced:
-            assert isinstance(model, Backbone)
-            energy = price(trace_of(model, frames[:samples]), hardware=hardware).total_pj
+            energy = price(trace_of(model, frames[:samples]), hardware, **as_stored(model)).total_pj
         rows.append(Compressed(name, accuracy, size, energy))
 
     small: nn.Module = net
-    if not any(True for _ in quantized_layers(net)):
+    trained = sorted({quantizer.bits for _, _, quantizer in quantized_layers(net)})
+    if trained:
+        widths = ", ".join(map(str, trained))
+        print(f"trained with weights of {widths} bits and taken as it is, without --bits and --scheme")
+    else:
         add("float", net, size_report(net).float_bytes)
         small = quantize(net, bits, scheme=scheme).eval()
         train = open_data(described, None, "train").tensors()[0]
-        calibrate(small, (part.transpose(0, 1) for part in train.split(64)))
-    report = size_report(small)
-    add("quantised", small, report.packed_bytes)
+        calibrate(small, (time_first(part) for part in train.split(64)))
+    add("quantised", small, size_report(small).packed_bytes)
     program: IntegerModel | None = None
     if integer:
-        program = convert_to_integer(small, frames[:16].transpose(0, 1))
+        program = convert_to_integer(small, time_first(frames[:16]))
         add("integer", program, size_report(small, program).file_bytes or 0, priced=False)
     _print(rows, hardware)
-    _print_proof(small, frames[:16].transpose(0, 1))
+    _print_proof(small, time_first(frames[:16]))
     if program is not None:
         place = Path(checkpoint)
         place = place if place.is_dir() else place.parent
@@ -102,6 +107,16 @@ def compress(
         save_integer(program, path)
         print(f"wrote {path}  (snnkit.quant.load_integer)")
     return rows
+
+
+def as_stored(net: nn.Module) -> dict[str, Any]:
+    """Options of :func:`snnkit.energy.price` under which low bits compare with float.
+
+    Weights are read in the width in which they are stored (32 bits unless quantised); sums have 32 bits, as
+    those of an integer program.
+    """
+    low_bit = any(True for _ in quantized_layers(net))
+    return {"state_bits": 32, "weight_bits": None if low_bit else 32}  # None: as the layers declare
 
 
 def _print(rows: list[Compressed], hardware: str) -> None:

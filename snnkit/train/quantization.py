@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, TypeVar
 
 import lightning as L
 from torch import nn
@@ -11,6 +12,8 @@ from ..checks import number
 from ..quant import CGA, OscillationTracker, project_steps
 
 __all__ = ["QuantizationSchedule"]
+
+_Part = TypeVar("_Part", OscillationTracker, CGA)
 
 
 class QuantizationSchedule(L.Callback):
@@ -22,8 +25,9 @@ class QuantizationSchedule(L.Callback):
     for, weights that are far from the boundary of two codes are held.
 
     Args:
-        still_norms: share of the epochs, at the end, in which norms are in evaluation mode.
-        annealing: share of the epochs, at the end, of confidence-guided annealing; 0: none.
+        still_norms: share of the epochs, at the end, in which norms are in evaluation mode; 0: none, else one
+            epoch at least.
+        annealing: share of the epochs, at the end, of confidence-guided annealing, likewise.
         range: of :class:`snnkit.quant.CGA`.
     """
 
@@ -33,17 +37,19 @@ class QuantizationSchedule(L.Callback):
         self.range = range
         self.tracker: OscillationTracker | None = None
         self.cga: CGA | None = None
+        self._resumed: dict[str, Any] = {}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.tracker = self.tracker or OscillationTracker(pl_module)
+        if self.tracker is None:
+            self.tracker = _from(self._resumed.pop("tracker", None), OscillationTracker(pl_module))
         epochs = trainer.max_epochs or 1
-        left = 1 - trainer.current_epoch / epochs
-        if left <= self.still_norms:
+        left = epochs - trainer.current_epoch
+        if left <= _epochs(self.still_norms, epochs):
             for module in pl_module.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
-        if self.cga is None and self.annealing and left <= self.annealing:
-            self.cga = CGA(pl_module, self.range)
+        if self.cga is None and left <= _epochs(self.annealing, epochs):
+            self.cga = _from(self._resumed.pop("cga", None), CGA(pl_module, self.range))
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -63,3 +69,23 @@ class QuantizationSchedule(L.Callback):
         if self.cga is not None:
             self.cga.close()
             self.cga = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the tracker and the annealing, so that a resumed training repeats the uninterrupted one."""
+        parts = {"tracker": self.tracker, "cga": self.cga}
+        return {name: part.state_dict() for name, part in parts.items() if part is not None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Kept until the network is where it is trained."""
+        self._resumed = dict(state)
+
+
+def _epochs(share: float, epochs: int) -> int:
+    """Rounded up, so that a share of a short training is one epoch at least; 3 of 28 for 0.1, 1 of 10."""
+    return math.ceil(share * epochs - 1e-9)
+
+
+def _from(state: dict[str, Any] | None, part: _Part) -> _Part:
+    if state is not None:
+        part.load_state_dict(state)
+    return part

@@ -81,7 +81,8 @@ def train(
     """Train as ``recipe`` says and write ``out``.
 
     Args:
-        recipe: name of a shipped recipe or path of a YAML file.
+        recipe: name of a shipped recipe or path of a YAML file; several joined by "+", of which later ones
+            add to earlier ones and win over them: "digits+qat".
         out: folder of the run.
         overrides: ``--key=value`` pairs, as ``--model.lr=1e-3`` or ``--trainer.max_epochs=5``.
         resume: continue from the newest readable checkpoint in ``out``. Epochs after it repeat those
@@ -106,7 +107,8 @@ def train(
                 f"{', '.join(PUBLISHED_RECIPES)}."
             )
         own += published.dry()
-    cli = _parse(["--config", recipe_path(recipe), *own, *overrides])
+    parts = [recipe] if Path(recipe).is_file() else recipe.split("+")
+    cli = _parse([*(f"--config={recipe_path(part)}" for part in parts), *own, *overrides])
     seed = int(cli.config["seed_everything"])
     epochs = cli.config["trainer"]["max_epochs"]
     require(epochs is not None and epochs >= 1, "trainer.max_epochs", epochs, "an int >= 1")
@@ -239,6 +241,11 @@ def _readable(message: str) -> str:
         import inspect
 
         known += [f"{prefix}.{name}" for name in inspect.signature(cls).parameters]
+    if re.search(r"required: model\.name", message):
+        return (
+            "training configuration: the recipe names no model. One that adds to others follows another: "
+            "digits+qat."
+        )
     key = re.search(r"[Kk]ey [\"'`]([\w.]+)[\"'`]|arguments?:? -*([\w.]+)|Option [\"'`]([\w.]+)", message)
     hint = ""
     if key is not None:
