@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..checks import integer
-from ..errors import ConfigError, quote
+from ..errors import ConfigError, quote, require
 from .dataset import EventDataset
 from .events import Events
 from .limits import LIMITS
 from .registry import DATASETS
+from .transformed import configured_steps
+from .transforms import Compose
 from .transforms.cloud import EventCloud, windows
 
 __all__ = ["EventClouds", "event_clouds"]
@@ -30,6 +32,8 @@ class EventClouds(Dataset[tuple[Tensor, int]]):
     Args:
         data: where recordings and labels come from.
         points: of a cloud, as in :class:`EventCloud`. polarity: a fourth column, -1 or +1.
+        transforms: of recordings, ahead of the windows: registered names, or dicts of ``name`` and arguments,
+            as ``[{name: denoise, window_us: 5000}]``; none that draws random numbers.
         window_us, stride_us: as in :func:`windows`; None: the whole recording is one window.
         min_events: windows with fewer are left out; None: a quarter of ``points``.
         seed: of the choice of events.
@@ -37,8 +41,8 @@ class EventClouds(Dataset[tuple[Tensor, int]]):
     Item: ``(points [points, 3 or 4] float32, label)``.
 
     Attributes:
-        labels, num_classes: of the windows. recordings: which recording each window is of; the logits of a
-            recording are the mean over its windows.
+        labels, num_classes: of the windows. recordings: which recording each window is of. :func:`holdout`
+            keeps those of one together, :func:`snnkit.train.evaluate` takes the mean of their logits.
         in_channels: 3 or 4. img_size: number of points, the size of a sample.
 
     Raises:
@@ -52,12 +56,16 @@ class EventClouds(Dataset[tuple[Tensor, int]]):
         *,
         points: int = 1024,
         polarity: bool = False,
+        transforms: Sequence[str | dict[str, Any]] = (),
         window_us: int | None = None,
         stride_us: int | None = None,
         min_events: int | None = None,
         seed: int = 0,
     ) -> None:
         self.data, self._cloud = data, EventCloud(points, polarity)
+        self._steps = Compose(tuple(configured_steps(transforms)))
+        fixed = not (self._steps.random or self._steps.changes_labels)
+        require(fixed, "EventClouds.transforms", self._steps, "transforms that draw no random numbers")
         self.window_us, self.stride_us = window_us, stride_us
         least = points // 4 if min_events is None else min_events
         self.min_events = max(integer("EventClouds.min_events", least, 0), 1)
@@ -76,6 +84,7 @@ class EventClouds(Dataset[tuple[Tensor, int]]):
         self.in_channels, self.img_size = 4 if polarity else 3, points
 
     def _windows(self, events: Events) -> list[Events]:
+        events = self._steps(events)
         if self.window_us is None:
             return [events]
         return windows(events, self.window_us, stride_us=self.stride_us, min_events=0)
