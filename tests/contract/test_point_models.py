@@ -340,6 +340,19 @@ def test_preprocessing_is_a_line_of_its_own(model: str) -> None:
     assert not any("preprocessing" in warning for warning in full.warnings)
 
 
+@every_model
+def test_sampling_of_a_queue_is_preprocessing(model: str) -> None:
+    """16 of 32 points, then 5, 5 and 5 of the rest: 32 * 16 + 5 * (16 + 11 + 6) distances."""
+    net, x = build(model, coding="queue", queue=16), clouds(3)
+    with torch.no_grad():
+        plain, full = (trace(net, x, preprocessing=wanted) for wanted in (False, True))
+    assert any("queue: 5,416 operations" in warning for warning in plain.warnings)
+    own, more = full.by_layer["preprocessing"], net.embed.preprocessing_ops(torch.empty(12, 16, 3))
+    more += net.body.pyramid.preprocessing_ops(torch.empty(12, 16, 3)) if hasattr(net.body, "pyramid") else 0
+    assert own.muls + own.adds == 3 * 5416 + more
+    assert full.uncounted == []
+
+
 def test_every_registered_neuron_is_covered() -> None:
     assert set(NEURONS.names()) == set(list_neurons())
     assert len(MODELS) == 4

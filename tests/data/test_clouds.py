@@ -86,3 +86,13 @@ def test_windows_of_a_recording_are_held_out_together(digits: DigitsEvents) -> N
         train, held = (set(clouds.recordings[part].tolist()) for part in holdout(clouds, fold, 3))
         assert not train & held
         assert len(held) == pytest.approx(120, abs=10)
+
+
+def test_draws_of_a_window_are_of_other_events(digits: DigitsEvents) -> None:
+    one, three = (EventClouds(digits, points=64, draws=n) for n in (1, 3))
+    assert len(three) == 3 * len(one)
+    assert three.recordings[:7].tolist() == [0, 0, 0, 1, 1, 1, 2]
+    first, second, _ = three.tensors()[0][:3]
+    assert torch.equal(first, one[0][0])
+    assert torch.equal(second, three[1][0])
+    assert not torch.equal(first, second)

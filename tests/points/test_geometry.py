@@ -14,6 +14,7 @@ from snnkit.points import (
     SAMPLERS,
     ball_query,
     canonical_order,
+    farthest_of_subset,
     farthest_points,
     gather_points,
     group_points,
@@ -112,6 +113,18 @@ def test_samplers(sampler: str) -> None:
     assert SAMPLERS.get(sampler)(points[:0], 7).shape == (0, 7)
     again = SAMPLERS.get(sampler)(points, 7, generator=torch.Generator().manual_seed(1))
     assert torch.equal(index, again)
+
+
+def test_farthest_of_many_points_are_of_a_subset() -> None:
+    points = torch.rand(2, 8193, 3)
+    for generator in (None, torch.Generator().manual_seed(3)):
+        index = farthest_of_subset(points, 9, generator=generator)
+        seed = torch.Generator().manual_seed(3)
+        some = stride_points(points, 36) if generator is None else random_points(points, 36, generator=seed)
+        inside = gather_points(points, some)
+        assert torch.equal(index, some.gather(1, farthest_points(inside, 9)))
+    few = points[:, :8192]
+    assert torch.equal(farthest_of_subset(few, 9), farthest_points(few, 9))
 
 
 def test_random_points_are_uniform() -> None:
