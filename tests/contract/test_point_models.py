@@ -27,6 +27,10 @@ from snnkit.sequence import stream
 MODELS = [name for name in list_models("*_micro") if isinstance(create_model(name), PointModel)]
 GROUPED = [name for name in MODELS if hasattr(create_model(name).embed, "groups")]
 every_model = pytest.mark.parametrize("model", MODELS)
+# graphs take seconds each
+exported_model = pytest.mark.parametrize(
+    "model", [m if m == "spikepoint_micro" else pytest.param(m, marks=pytest.mark.slow) for m in MODELS]
+)
 every_grouped = pytest.mark.parametrize("model", GROUPED)
 # By default every neuron goes through every test in one model, LIF in all; the whole matrix is slow.
 ALL_NEURONS = "spikepoint_micro"
@@ -129,6 +133,13 @@ def test_points_that_coincide(model: str) -> None:
         assert net(x).isfinite().all()
         assert net.train()(x).isfinite().all()
         net.eval()
+
+
+@every_grouped
+def test_one_group_of_one_point(model: str) -> None:
+    net = create_model(model, groups=1, k=1, T=1)
+    assert net(clouds(2, 1)).isfinite().all()
+    assert net.eval()(clouds(3, 5)).shape == (3, 10)
 
 
 @every_model
@@ -246,7 +257,7 @@ def test_saved_models(model: str, tmp_path: Path) -> None:
     assert same_bits(load_model(tmp_path / "model.safetensors")(x), net(x))
 
 
-@every_model
+@exported_model
 def test_export(model: str) -> None:
     """The exported program chooses points by torch operations; few points and one step keep the graph small."""
     net, first, x = build(model, steps=1).double(), clouds(2, 16).double(), clouds(2, 16).double()
