@@ -181,7 +181,9 @@ def configured_steps(transforms: Sequence[str | Mapping[str, Any]]) -> list[Even
         arguments = {"name": given} if isinstance(given, str) else given
         ok = isinstance(arguments, Mapping) and isinstance(arguments.get("name"), str)
         require(ok, "data.transforms", given, "a name, or a dict of name and arguments")
-        steps.append(TRANSFORMS.make(arguments["name"], **{k: v for k, v in arguments.items() if k != "name"}))
+        steps.append(
+            TRANSFORMS.make(arguments["name"], **{k: v for k, v in arguments.items() if k != "name"})
+        )
     return steps
 
 

@@ -140,7 +140,9 @@ def _member(given: str | Mapping[str, Any]) -> Neuron:
     fields = getattr(neuron.State, "_fields", ())
     ok = neuron.causal and neuron.spike_levels == 1 and fields == ("v",)
     ok = ok and isinstance(getattr(neuron, "threshold", None), float)
-    require(ok, "MixtureNeuron.neurons", name, "neurons with binary spikes, one threshold and a state v alone")
+    require(
+        ok, "MixtureNeuron.neurons", name, "neurons with binary spikes, one threshold and a state v alone"
+    )
     return neuron
 
 

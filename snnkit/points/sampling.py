@@ -75,9 +75,7 @@ def farthest_points(
 
 @SAMPLERS.register("fps_subset")
 @torch.no_grad()
-def farthest_of_subset(
-    points: Tensor, count: int, *, generator: torch.Generator | None = None
-) -> Tensor:
+def farthest_of_subset(points: Tensor, count: int, *, generator: torch.Generator | None = None) -> Tensor:
     """Of more than 8192 points, the farthest among ``4 count`` of them: O(M^2) instead of O(N M).
 
     :func:`farthest_points` itself is exact for any N.
