@@ -1,11 +1,13 @@
-"""Pictures of one sample per data set for docs/data.md: ``python docs/make_data_pictures.py RECORDINGS``.
+"""Pictures for docs/data.md and docs/points.md: ``python docs/make_data_pictures.py RECORDINGS``.
 
 RECORDINGS holds ``nmnist_mini``, ``fsdd``, ``dvs_gesture_clips``, ``mnist_mini`` and ``format_samples``.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from snnkit import plot
+from snnkit.cli import main as command
 from snnkit.data import MNIST, NMNIST, DigitsEvents, ShapesDataset, SpokenDigits, open_events, read_nmnist
 
 OUT = Path(__file__).parent / "images"
@@ -35,13 +38,14 @@ def main(folder: Path) -> None:
         plot.save(plot.overview(make()), OUT / f"data_{name}.png", dpi=80)
     plot.save(shapes(), OUT / "data_shapes.png", dpi=80)
     plot.save(images(folder / "mnist_mini"), OUT / "data_mnist.png", dpi=80)
+    clouds(folder)
 
 
 def shapes() -> Axes:
     """One cloud per class; colour is depth."""
     data = ShapesDataset(points=1024)
-    _, axes = plt.subplots(2, 4, figsize=(9, 4.6), layout="constrained")
-    for ax, (points, label) in zip(axes.flat, (data[i] for i in range(8)), strict=True):
+    _, axes = plt.subplots(2, 5, figsize=(11, 4.6), layout="constrained")
+    for ax, (points, label) in zip(axes.flat, (data[i] for i in range(10)), strict=True):
         x, y, z = points.numpy().T
         across, depth = x + 0.45 * y, y
         ax.scatter(across, z + 0.25 * y, s=3, c=depth, cmap="viridis", linewidths=0)
@@ -49,6 +53,18 @@ def shapes() -> Axes:
         ax.set_aspect("equal")
         ax.axis("off")
     return axes.flat[0]
+
+
+def clouds(folder: Path) -> None:
+    """What ``snnkit data show --cloud`` writes: windows with centres and groups, turning and standing still."""
+    nmnist = NMNIST(folder / "nmnist_mini").paths[300]
+    gesture = str(folder / "dvs_gesture_clips" / "2.bin")
+    with tempfile.TemporaryDirectory() as made:
+        show = ["data", "show", "--cloud", "--out", made]
+        command([*show, nmnist, "--window-us", "105000", "--groups", "48", "--k", "16", "--frames", "24"])
+        command([*show, gesture, "--window-us", "500000", "--sensor", "128x128", "--frames", "1"])
+        shutil.copy(Path(made) / f"{Path(nmnist).stem}_cloud.gif", OUT / "points_nmnist.gif")
+        shutil.copy(Path(made) / "2_cloud.png", OUT / "points_gesture.png")
 
 
 def images(folder: Path) -> Axes:

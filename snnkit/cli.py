@@ -104,6 +104,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--compare", help="twins, of ann and qann (default: both if the hardware runs them; '' for none)"
     )
     energy.add_argument("--metrics", action="store_true", help="also print unit-free metrics")
+    energy.add_argument(
+        "--preprocessing", action="store_true", help="also count sampling and neighbour search of clouds"
+    )
     energy.add_argument("--json", metavar="FILE", help="write the report as JSON")
     energy.add_argument("--csv", metavar="FILE", help="write one row per layer and term")
     energy.add_argument("--markdown", metavar="FILE", help="write the table with its assumptions")
@@ -233,6 +236,7 @@ def _energy(args: argparse.Namespace) -> None:
         dataflow=args.dataflow,
         twins=twins,
         metrics=args.metrics,
+        preprocessing=args.preprocessing,
         files={"json": args.json, "csv": args.csv, "markdown": args.markdown, "plot": args.plot},
         picture=args.picture,
     )

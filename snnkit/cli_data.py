@@ -128,11 +128,16 @@ def _show_cloud(args: argparse.Namespace, events: Any, path: Path) -> None:
     parts = windows(events, args.window_us or max(events.t_span[1] - events.t_span[0], 1))
     if not parts:
         raise ConfigError("data show --cloud: the recording has no events.")
-    shown = parts[:: max(1, -(-len(parts) // _WINDOWS))]
+    count = min(_WINDOWS, len(parts))
+    shown = [parts[i * (len(parts) - 1) // max(count - 1, 1)] for i in range(count)]
     generator = torch.Generator().manual_seed(0)
     clouds = torch.stack([EventCloud(args.points)(part, generator) for part in shown])
     print(f"windows: {len(parts)} with events, shown {len(shown)}, of {[len(part) for part in shown]} events")
-    settings = {"groups": args.groups, "k": args.k}
+    titles = [
+        f"{p.t_span[0] / 1000:g} to {p.t_span[1] / 1000:g} ms, {min(len(p), args.points):,} of {len(p):,} events"
+        for p in shown
+    ]
+    settings = {"groups": args.groups, "k": args.k, "titles": titles}
     picture = plot.point_groups(clouds, **settings)
     print(f"wrote {plot.save(picture, path.with_suffix('.png'), dpi=120)}")
     print(f"wrote {plot.turn(clouds, path.with_suffix('.gif'), frames=args.frames, **settings)}")

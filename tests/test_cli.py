@@ -149,3 +149,13 @@ def test_demo_leaves_a_complete_run(
         "checkpoints",
     }
     assert len([name for name in written if name.endswith(".png")]) == 7
+
+
+def test_energy_of_clouds(capsys: pytest.CaptureFixture[str]) -> None:
+    clouds = ["energy", "--model", "spikepoint_micro", "--data", "shapes", "--samples", "2"]
+    assert main(clouds) == 0
+    plain = capsys.readouterr().out
+    assert "no neuron fired" not in plain
+    assert "of preprocessing per input are left out" in " ".join(plain.split())
+    assert main([*clouds, "--preprocessing"]) == 0
+    assert "preprocessing" in capsys.readouterr().out.split("as an ANN")[0]

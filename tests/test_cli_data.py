@@ -49,7 +49,7 @@ def test_show_cloud(tmp_path: Path, recording: Events, capsys: pytest.CaptureFix
     small = ["--frames", "3", "--points", "64", "--groups", "8", "--k", "4"]
     assert main([*cloud, *small, "--window-us", "100000"]) == 0
     told = capsys.readouterr().out
-    assert "windows: 4 with events, shown 2, of [" in told
+    assert "windows: 4 with events, shown 3, of [" in told
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_cloud.gif", "a_cloud.png"]
     with Image.open(tmp_path / "out" / "a_cloud.gif") as gif:
         assert gif.n_frames == 3

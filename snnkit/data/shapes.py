@@ -1,4 +1,4 @@
-"""``ShapesDataset``: eight solids and curves as point clouds, made on the spot."""
+"""``ShapesDataset``: ten surfaces and curves as point clouds, made on the spot."""
 
 from __future__ import annotations
 
@@ -71,6 +71,22 @@ def _two_spheres(rng: np.random.Generator, n: int) -> Points:
     return points
 
 
+def _hemisphere(rng: np.random.Generator, n: int) -> Points:
+    points = _sphere(rng, n)
+    points[:, 2] = np.abs(points[:, 2])
+    return points
+
+
+def _saddle(rng: np.random.Generator, n: int) -> Points:
+    """z = x^2 - y^2; uniform in area by rejection with weight sqrt(1 + 4 x^2 + 4 y^2), at most 3."""
+    kept = np.empty((0, 2))
+    while len(kept) < n:
+        draw, level = rng.uniform(-1, 1, (3 * n, 2)), rng.uniform(0, 3, 3 * n)
+        kept = np.concatenate([kept, draw[level**2 < 1 + 4 * (draw**2).sum(1)]])
+    x, y = kept[:n].T
+    return np.stack([x, y, x**2 - y**2], 1)
+
+
 def _helix(rng: np.random.Generator, n: int) -> Points:
     s = rng.uniform(-1, 1, n)
     return np.stack([0.6 * np.cos(_TURN * 1.5 * s), 0.6 * np.sin(_TURN * 1.5 * s), s], 1)
@@ -85,12 +101,14 @@ _SHAPES: dict[str, Callable[[np.random.Generator, int], Points]] = {
     "plane": _plane,
     "two_spheres": _two_spheres,
     "helix": _helix,
+    "hemisphere": _hemisphere,
+    "saddle": _saddle,
 }
 
 
 @DATASETS.register("shapes")
 class ShapesDataset(Dataset[tuple[Tensor, int]]):
-    """Points on eight shapes, uniform in area; class k of sample i is i mod 8.
+    """Points on ten shapes, uniform in area; the class of sample i is i mod 10.
 
     Each is rotated about z, scaled by 0.8..1.25 along each axis, jittered by N(0, 0.02), moved to its mean
     and scaled into the unit sphere. A sample depends on (seed, split, i) alone.

@@ -18,7 +18,8 @@ def holdout(data: Any, fold: int = 0, folds: int = 5) -> tuple[list[int], list[i
     """Hold out every ``folds``-th sample of each class, beginning with number ``fold``.
 
     Sample k of a class, in the order of the data set, is held out if k mod folds = fold. So class shares
-    are kept, the folds are disjoint, and together they are the data set.
+    are kept, the folds are disjoint, and together they are the data set. Where ``data.recordings`` says which
+    recording a sample was cut from, recordings are counted: all samples of one are on the same side.
 
     Args:
         data: a data set with ``labels``, or labels ``[N]``.
@@ -40,9 +41,12 @@ def holdout(data: Any, fold: int = 0, folds: int = 5) -> tuple[list[int], list[i
             f"holdout: got {type(data).__name__}, expected a data set with labels, or labels [N]."
         )
     labels = np.asarray(given)
-    held = np.zeros(labels.size, bool)
+    cut_from = np.asarray(getattr(data, "recordings", np.arange(labels.size)))
+    _, first, recording = np.unique(cut_from, return_index=True, return_inverse=True)
+    chosen = np.zeros(first.size, bool)
     for label in np.unique(labels):
-        held[np.flatnonzero(labels == label)[fold::folds]] = True
+        chosen[np.flatnonzero(labels[first] == label)[fold::folds]] = True
+    held = chosen[recording]
     if held.all() or not held.any():
         raise ConfigError(
             f"holdout: fold {fold} of {folds} holds out {held.sum()} of {held.size} samples, expected some "

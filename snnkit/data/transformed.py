@@ -163,15 +163,7 @@ def as_configured(
     Example:
         >>> as_configured(NMNIST(root), ["event_drop", {"name": "crop", "width": 32}])  # doctest: +SKIP
     """
-    steps: list[EventTransform] = []
-    for given in [transforms] if isinstance(transforms, str | Mapping) else transforms:
-        arguments = {"name": given} if isinstance(given, str) else given
-        ok = isinstance(arguments, Mapping) and isinstance(arguments.get("name"), str)
-        require(ok, "data.transforms", given, "a name, or a dict of name and arguments")
-        name, settings = arguments["name"], {k: v for k, v in arguments.items() if k != "name"}
-        step: EventTransform = TRANSFORMS.make(name, **settings)
-        if training or not step.random:
-            steps.append(step)
+    steps = [step for step in configured_steps(transforms) if training or not step.random]
     if not steps and cache_dir is None:
         return data
     if not isinstance(data, EventDataset):
@@ -180,6 +172,19 @@ def as_configured(
             "cache_dir out."
         )
     return Transformed(data, [*steps, data.representation], seed=seed, cache_dir=cache_dir)
+
+
+def configured_steps(transforms: Sequence[str | Mapping[str, Any]]) -> list[EventTransform]:
+    """Transforms of a configuration: registered names, or dicts of ``name`` and arguments."""
+    steps = []
+    for given in [transforms] if isinstance(transforms, str | Mapping) else transforms:
+        arguments = {"name": given} if isinstance(given, str) else given
+        ok = isinstance(arguments, Mapping) and isinstance(arguments.get("name"), str)
+        require(ok, "data.transforms", given, "a name, or a dict of name and arguments")
+        steps.append(
+            TRANSFORMS.make(arguments["name"], **{k: v for k, v in arguments.items() if k != "name"})
+        )
+    return steps
 
 
 def _random(step: Step) -> bool:

@@ -20,7 +20,7 @@ from .mlp import CHANNEL_MIXERS, GWFFN, MLP, ChannelConv, ResidualMLP
 from .norm_neuron import norm_neuron
 from .per_step import PerStep
 from .point_attention import PointAttention
-from .point_groups import AllPoints, PointGroups, PointPyramid, map_at
+from .point_groups import AllPoints, PointGroups, PointPyramid, PointQueue, map_at
 from .qk import QKChannel, QKToken
 from .rep import DepthwiseSeparable, RepConv, fuse_rep
 from .sdsa import SDSA3, SDSA4
@@ -61,6 +61,7 @@ __all__ = [
     "PointAttention",
     "PointGroups",
     "PointPyramid",
+    "PointQueue",
     "QKChannel",
     "QKToken",
     "RandomAttention",

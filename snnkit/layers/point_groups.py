@@ -22,9 +22,12 @@ from ..points import (
     farthest_points,
     gather_points,
     group_points,
+    queue_samples,
+    queue_sizes,
+    subset_size,
 )
 
-__all__ = ["AllPoints", "PointGroups", "PointPyramid", "map_at"]
+__all__ = ["AllPoints", "PointGroups", "PointPyramid", "PointQueue", "map_at"]
 
 _OPS = 8.0  # of a squared distance in three dimensions, and of what is done with it
 
@@ -104,8 +107,9 @@ class PointGroups(nn.Module):
 
     def preprocessing_ops(self, points: Tensor) -> float:
         """Multiply-accumulate-like operations of sampling and search, for all clouds of a call."""
-        pairs = points.shape[0] * points.shape[1] * self.groups
-        return _OPS * pairs * (2 if self.sampler == "fps" else 1)
+        batch, number, _ = points.shape
+        sampled = {"fps": number, "fps_subset": subset_size(number, self.groups)}.get(self.sampler, 0)
+        return _OPS * batch * self.groups * (sampled + number)
 
     def extra_repr(self) -> str:
         """Every setting."""
@@ -160,6 +164,37 @@ class PointPyramid(nn.Module):
         before = [points.shape[1], *counts]
         pairs = sum(2 * n * m + m * m for n, m in zip(before, counts, strict=False))
         return _OPS * points.shape[0] * pairs
+
+
+class PointQueue(nn.Module):
+    """Other points of a cloud at every step, see :func:`snnkit.points.queue_samples`.
+
+    Args:
+        T: number of steps. least: number of points in a step at least; None: half of the cloud.
+
+    Shape:
+        ``[B, N, D]``, coordinates first -> ``[T, B, n, D]``.
+    """
+
+    def __init__(self, T: int, least: int | None = None) -> None:
+        super().__init__()
+        self.T = integer("PointQueue.T", T)
+        self.least = None if least is None else integer("PointQueue.least", least)
+
+    @torch.no_grad()
+    def forward(self, points: Tensor) -> Tensor:
+        """See the class."""
+        index = queue_samples(points[..., :3], self.T, self._least(points.shape[1]))
+        return torch.stack([gather_points(points, step) for step in index])
+
+    def preprocessing_ops(self, points: Tensor) -> float:
+        """Multiply-accumulate-like operations of sampling, for all clouds of a call."""
+        batch, number, _ = points.shape
+        n, r = queue_sizes(number, self.T, self._least(number))
+        return _OPS * batch * (number * n + sum(r * (number - n - t * r) for t in range(self.T - 1)))
+
+    def _least(self, number: int) -> int:
+        return self.least or max(number // 2, 1)
 
 
 def map_at(x: Tensor, index: Tensor) -> Tensor:

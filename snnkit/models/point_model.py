@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from ..checks import choice, integer
 from ..encoding import latency, rate, regular_rate
 from ..errors import ShapeError, require
-from ..layers import Head, PointGroups
-from ..points import gather_points, queue_samples
+from ..layers import Head, PointGroups, PointQueue
 from ..sequence import as_sequence, fold, state_dtype, unfold
 
 __all__ = ["PointArgs", "PointModel"]
@@ -83,7 +82,7 @@ class PointModel(nn.Module):
     ) -> None:
         super().__init__()
         self.T, self.coding = integer("PointModel.T", T), choice("PointModel.coding", coding, CODINGS)
-        self.queue = None if queue is None else integer("PointModel.queue", queue)
+        self.queue = PointQueue(T, queue) if coding == "queue" else None
         integer("PointModel.img_size", img_size, 0)
         if isinstance(embed, PointGroups) and img_size:
             least = max(embed.groups, embed.k)
@@ -118,11 +117,8 @@ class PointModel(nn.Module):
             )
         points = points.to(state_dtype(next(self.parameters()).dtype))
         static = points.ndim == 3
-        if static and self.coding == "queue":
-            index = queue_samples(points[..., :3], self.T, self.queue or max(points.shape[1] // 2, 1))
-            points = torch.stack([gather_points(points, step) for step in index])
-        elif static:
-            points = points.unsqueeze(0)
+        if static:
+            points = points.unsqueeze(0) if self.queue is None else self.queue(points)
         return points, static
 
     def _spikes(self, x: Tensor, T: int) -> Tensor:

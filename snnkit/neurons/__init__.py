@@ -28,6 +28,7 @@ from .klif import KLIF, KLIFState
 from .lif import IF, LIF, LIFState, lif_step
 from .masked_psn import MaskedPSN, MaskedPSNState
 from .membrane import Membrane, Reset
+from .mixture import MixtureNeuron
 from .presets import LibraryPresets
 from .psn import PSN, SlidingPSN, SlidingPSNState
 from .recurrent import RecurrentLIF, RecurrentState
@@ -79,6 +80,7 @@ __all__ = [
     "MaskedPSN",
     "MaskedPSNState",
     "Membrane",
+    "MixtureNeuron",
     "Neuron",
     "NeuronFactory",
     "NeuronOps",

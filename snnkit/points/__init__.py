@@ -11,10 +11,13 @@ from .neighbours import ball_query, gather_points, knn
 from .sampling import (
     SAMPLERS,
     canonical_order,
+    farthest_of_subset,
     farthest_points,
     queue_samples,
+    queue_sizes,
     random_points,
     stride_points,
+    subset_size,
 )
 
 __all__ = [
@@ -24,11 +27,14 @@ __all__ = [
     "as_cloud",
     "ball_query",
     "canonical_order",
+    "farthest_of_subset",
     "farthest_points",
     "gather_points",
     "group_points",
     "knn",
     "queue_samples",
+    "queue_sizes",
     "random_points",
     "stride_points",
+    "subset_size",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from .neighbours import ball_query, gather_points, knn
 __all__ = ["GROUP_FEATURES", "Groups", "group_points"]
 
 GROUP_FEATURES: Registry[Callable[[Groups], Tensor]] = Registry("group feature")
+_OCTAVES = 3
 _GUARD = 1e-5  # of divisors, where all points coincide
 
 
@@ -81,6 +83,18 @@ def split(groups: Groups) -> Tensor:
     """``(relu(d) / max |d|, relu(-d) / max |d|, c)``: the sign is kept, and a rate can carry it."""
     d, s = groups.offset, _largest(groups)
     return torch.cat([d.relu() / s, (-d).relu() / s, _for_each(groups, groups.centre)], 3)
+
+
+@GROUP_FEATURES.register("waves")
+def waves(groups: Groups) -> Tensor:
+    """``split``, then waves of the place p of the neighbour: ``(1 + sin(2^i pi p)) / 2`` and cosines, i = 0, 1, 2.
+
+    For coordinates in [0, 1], as those of events. One layer on bare coordinates cuts space in two; on waves it
+    finds places (as position codes do; here between 0 and 1, which a rate can carry).
+    """
+    place = groups.centre.unsqueeze(2) + groups.offset
+    phases = torch.cat([math.pi * 2**i * place for i in range(_OCTAVES)], 3)
+    return torch.cat([split(groups), (1 + phases.sin()) / 2, (1 + phases.cos()) / 2], 3)
 
 
 def _largest(groups: Groups) -> Tensor:

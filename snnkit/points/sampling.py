@@ -12,16 +12,21 @@ from ..errors import DeviceError, require
 from ..kernels import farthest
 from ..registry import Registry
 from .checks import as_cloud
+from .neighbours import gather_points
 
 __all__ = [
     "SAMPLERS",
     "canonical_order",
+    "farthest_of_subset",
     "farthest_points",
     "queue_samples",
+    "queue_sizes",
     "random_points",
     "stride_points",
+    "subset_size",
 ]
 
+_EXACT = 8192  # points, up to which "fps_subset" looks at all of them
 SAMPLERS: Registry[Callable[..., Tensor]] = Registry("point sampler")
 
 
@@ -66,6 +71,32 @@ def farthest_points(
     points = as_cloud(points, "farthest_points")
     _count("farthest_points", points, count)
     return farthest(points, count, _start(points, start))
+
+
+@SAMPLERS.register("fps_subset")
+@torch.no_grad()
+def farthest_of_subset(points: Tensor, count: int, *, generator: torch.Generator | None = None) -> Tensor:
+    """Of more than 8192 points, the farthest among ``4 count`` of them: O(M^2) instead of O(N M).
+
+    :func:`farthest_points` itself is exact for any N.
+
+    Args:
+        points: ``[B, N, D]``. count: M, at most N.
+        generator: of a random subset; None: evenly spaced in the order in which the points come, which
+            repeats.
+    """
+    points = as_cloud(points, "farthest_of_subset")
+    _count("farthest_of_subset", points, count)
+    if subset_size(points.shape[1], count) == points.shape[1]:
+        return farthest_points(points, count)
+    choose = stride_points if generator is None else random_points
+    some = choose(points, 4 * count, generator=generator)
+    return some.gather(1, farthest_points(gather_points(points, some), count))
+
+
+def subset_size(number: int, count: int) -> int:
+    """Among how many points :func:`farthest_of_subset` looks."""
+    return min(4 * count, number) if number > _EXACT else number
 
 
 @SAMPLERS.register("random")
@@ -125,8 +156,7 @@ def queue_samples(points: Tensor, T: int, count: int) -> Tensor:
     integer("queue_samples.T", T)
     _count("queue_samples", points, count)
     batch, number, dims = points.shape
-    n = max(number // T, count)
-    r = min((number - n) // (T - 1), n) if T > 1 else 0
+    n, r = queue_sizes(number, T, count)
     queue = farthest(points, n, _start(points, None), distinct=True)
     steps, used = [queue], torch.zeros(batch, number, dtype=torch.bool, device=points.device)
     used.scatter_(1, queue, True)
@@ -140,6 +170,12 @@ def queue_samples(points: Tensor, T: int, count: int) -> Tensor:
             queue = torch.cat([queue, new], 1)[:, r:]
         steps.append(queue)
     return torch.stack(steps)
+
+
+def queue_sizes(number: int, T: int, count: int) -> tuple[int, int]:
+    """Of :func:`queue_samples` for clouds of ``number`` points: how many in a step, how many enter."""
+    n = max(number // T, count)
+    return n, min((number - n) // (T - 1), n) if T > 1 else 0
 
 
 def _start(points: Tensor, start: int | None) -> Tensor:

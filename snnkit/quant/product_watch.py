@@ -1,8 +1,8 @@
 """What drives the products of a network: all operations are intercepted at the dispatcher, functional or not.
 
 A product with weights passes if its input holds spikes or counts: it is made of outputs of neurons or of
-integers alone, and its values are multiples of their unit (:mod:`.units`). A product of two activations passes
-if both do. Averages of spikes, normalised values, images and membranes do not.
+integers alone, and its values are multiples of their unit (:mod:`.units`). A product of two activations
+passes if both do. Averages of spikes, normalised values, images and membranes do not.
 """
 
 from __future__ import annotations

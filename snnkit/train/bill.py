@@ -38,15 +38,15 @@ def energy_of(
     return {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
 
 
-def trace_of(net: nn.Module, frames: Tensor) -> Trace:
-    """Counts of ``net`` on ``frames [N, T, P, H, W]``."""
+def trace_of(net: nn.Module, frames: Tensor, *, preprocessing: bool = False) -> Trace:
+    """Counts of ``net`` on ``frames [N, T, P, H, W]`` or clouds ``[N, points, D]``."""
     net.eval()
     batches = (time_first(part) for part in frames.split(16))
-    return trace(net, batches, T=None if frames.ndim == 3 else frames.shape[1])
+    return trace(net, batches, T=None if frames.ndim == 3 else frames.shape[1], preprocessing=preprocessing)
 
 
 def settle_norms(net: nn.Module, frames: Tensor) -> None:
-    """Batch norms take mean and variance from ``frames [N, T, P, H, W]``, as they would in training.
+    """Batch norms take mean and variance from ``frames [N, T, P, H, W]`` or clouds, as in training.
 
     A fresh network normalises nothing: its deeper neurons stay silent.
     """
@@ -64,12 +64,13 @@ def energy_bill(
     dataflow: str | None,
     twins: Sequence[Twin] | None,
     metrics: bool,
+    preprocessing: bool = False,
     files: Mapping[str, str | None],
     picture: str,
 ) -> dict[str, Report]:
     """Trace test samples, price them, print the tables and write the files asked for.
 
-    ``files``: "json", "csv", "markdown", "plot" -> path. ``twins``: None for all that the hardware can run.
+    ``preprocessing``: with sampling and neighbour search of clouds. ``files``: "json", "csv", "markdown", "plot" -> path. ``twins``: None for all that the hardware can run.
     """
     integer("--samples", samples)
     for option, path in files.items():  # now, not after the work
@@ -88,7 +89,7 @@ def energy_bill(
     frames = source.tensors()[0][:samples]
     if checkpoint is None:
         settle_norms(net, frames)
-    counted = trace_of(net, frames)
+    counted = trace_of(net, frames, preprocessing=preprocessing)
     report = price(counted, hardware=hardware, dataflow=dataflow)
     reports: dict[str, Report] = {"snn": report, **{twin: report.counterpart(twin) for twin in twins}}
     print_bill(reports)

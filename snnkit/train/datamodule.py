@@ -189,7 +189,7 @@ class EventData(L.LightningDataModule):
         source = self.open("test" if part == "test" else "train", training=part == "train")
         indices: Sequence[int] = range(len(source))
         if self.folds and part != "test":
-            indices = holdout(source.labels, self.fold, self.folds)[part == "val"]
+            indices = holdout(source, self.fold, self.folds)[part == "val"]
         if not self.in_memory or getattr(source, "random", False):
             return OnDemand(source, indices)
         try:

@@ -17,7 +17,7 @@ from ..models import Backbone, load_model, read_metadata
 from ..quant import quantize
 from .mixers import set_mixers
 
-__all__ = ["Evaluation", "evaluate", "open_model", "predict", "wilson_interval"]
+__all__ = ["Evaluation", "by_recording", "evaluate", "logits_of", "open_model", "predict", "wilson_interval"]
 
 _AT_ONCE = 512  # samples whose frames are in memory
 
@@ -27,7 +27,7 @@ class Evaluation:
     """Outcome of :func:`evaluate`.
 
     Attributes:
-        correct, total: samples. interval: 95 % Wilson interval of the accuracy.
+        correct, total: samples, or recordings where samples are windows of them. interval: 95 % Wilson interval of the accuracy.
         by_class: class -> (correct, total).
     """
 
@@ -51,19 +51,38 @@ def wilson_interval(correct: int, total: int, z: float = 1.959963984540054) -> t
     return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
 
 
-@torch.no_grad()
 def predict(net: nn.Module, frames: Tensor, batch_size: int = 64) -> Tensor:
-    """Class ``[N]`` for ``frames [N, T, P, H, W]`` or clouds ``[N, points, D]``, in evaluation mode.
+    """Class ``[N]`` for ``frames [N, T, P, H, W]`` or clouds ``[N, points, D]``, in evaluation mode."""
+    scores = logits_of(net, frames, batch_size)
+    return scores.argmax(-1) if len(frames) else torch.empty(0, dtype=torch.long)
+
+
+@torch.no_grad()
+def logits_of(net: nn.Module, frames: Tensor, batch_size: int = 64) -> Tensor:
+    """Logits ``[N, K]`` for ``frames [N, T, P, H, W]`` or clouds ``[N, points, D]``, in evaluation mode.
 
     The network's mode is restored.
     """
     training = net.training
     net.eval()
     try:
-        parts = [net(time_first(part)).argmax(-1) for part in frames.split(batch_size)]
+        parts = [net(time_first(part)) for part in frames.split(batch_size)]
     finally:
         net.train(training)
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.long)
+    return torch.cat(parts) if parts else torch.empty(0, 0)
+
+
+def by_recording(logits: Tensor, labels: Tensor, recordings: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean logits ``[R, K]`` of the samples that were cut from one recording, and its label ``[R]``.
+
+    Args:
+        recordings: ``[N]``, which recording each sample was cut from; None: every sample is one.
+    """
+    if recordings is None:
+        return logits, labels
+    found, whose, count = recordings.unique(return_inverse=True, return_counts=True)
+    sums = logits.new_zeros(len(found), logits.shape[1]).index_add_(0, whose, logits)
+    return sums / count.unsqueeze(1), labels.new_zeros(len(found)).scatter_(0, whose, labels)
 
 
 def open_model(checkpoint: str | Path) -> tuple[Backbone, dict[str, Any]]:
@@ -131,7 +150,7 @@ def _open_plain(described: dict[str, Any], data: str | None, split: str) -> Any:
 
 
 def evaluate(checkpoint: str | Path, data: str | None = None) -> Evaluation:
-    """Accuracy of a saved model.
+    """Accuracy of a saved model; of recordings cut into windows, by the mean of the logits of all of one.
 
     Args:
         checkpoint: run folder or ``model.safetensors``.
@@ -144,11 +163,10 @@ def evaluate(checkpoint: str | Path, data: str | None = None) -> Evaluation:
     net, described = open_model(checkpoint)
     source = open_data(described, data)
     parts = [range(i, min(i + _AT_ONCE, len(source))) for i in range(0, len(source), _AT_ONCE)]
-    guesses = []
-    for frames, truth in (all_items(source, part) for part in parts):
-        guesses.append((predict(net, frames), truth))
-    predicted, labels = (torch.cat(column) for column in zip(*guesses, strict=True))
-    hits = predicted == labels
+    pairs = [(logits_of(net, frames), truth) for frames, truth in (all_items(source, part) for part in parts)]
+    logits, labels = (torch.cat(column) for column in zip(*pairs, strict=True))
+    logits, labels = by_recording(logits, labels, getattr(source, "recordings", None))
+    hits = logits.argmax(-1) == labels
     by_class = {
         int(c): (int(hits[labels == c].sum()), int((labels == c).sum())) for c in labels.unique().tolist()
     }

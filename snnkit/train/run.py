@@ -98,17 +98,20 @@ def train(
     """
     out = Path(out)
     quiet()
-    published = PUBLISHED_RECIPES.get(recipe)
-    own = published.overrides() if published else []
+    parts = [recipe] if Path(recipe).is_file() else recipe.split("+")
+    shipped = []
+    for part in parts:  # in this order: later ones win
+        shipped.append(f"--config={recipe_path(part)}")
+        shipped += PUBLISHED_RECIPES[part].overrides() if part in PUBLISHED_RECIPES else []
     if dry_run:
-        if published is None:
+        shapes = [PUBLISHED_RECIPES[part] for part in parts if part in PUBLISHED_RECIPES]
+        if not shapes:
             raise ConfigError(
                 f"--dry-run: {quote(recipe)} does not say what its data look like. Recipes that do: "
                 f"{', '.join(PUBLISHED_RECIPES)}."
             )
-        own += published.dry()
-    parts = [recipe] if Path(recipe).is_file() else recipe.split("+")
-    cli = _parse([*(f"--config={recipe_path(part)}" for part in parts), *own, *overrides])
+        shipped += shapes[0].dry()
+    cli = _parse([*shipped, *overrides])
     seed = int(cli.config["seed_everything"])
     epochs = cli.config["trainer"]["max_epochs"]
     require(epochs is not None and epochs >= 1, "trainer.max_epochs", epochs, "an int >= 1")

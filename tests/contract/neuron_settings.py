@@ -101,6 +101,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "masked_psn": [{}, {"k": 1}, {"k": 3}, {"lambda_": 0.5}],
     "sliding_psn": [{}, {"k": 1}, {"k": 5, "exp_init": False, "surrogate": "triangle"}],
     "hoyer": [{}, {"scope": "channel", "channels": CHANNELS, "threshold": 0.8, "momentum": 0.5}],
+    "mixture": [
+        {"channels": CHANNELS},
+        {"channels": CHANNELS, "neurons": ("if", {"name": "lif", "reset": "soft"}), "threshold": 0.3},
+    ],
     "leaky_integrator": [{}, {"tau": 1.0}, {"tau": 5.0, "decay_input": False}],
 }
 

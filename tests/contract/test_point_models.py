@@ -27,6 +27,10 @@ from snnkit.sequence import stream
 MODELS = [name for name in list_models("*_micro") if isinstance(create_model(name), PointModel)]
 GROUPED = [name for name in MODELS if hasattr(create_model(name).embed, "groups")]
 every_model = pytest.mark.parametrize("model", MODELS)
+# graphs take seconds each
+exported_model = pytest.mark.parametrize(
+    "model", [m if m == "spikepoint_micro" else pytest.param(m, marks=pytest.mark.slow) for m in MODELS]
+)
 every_grouped = pytest.mark.parametrize("model", GROUPED)
 # By default every neuron goes through every test in one model, LIF in all; the whole matrix is slow.
 ALL_NEURONS = "spikepoint_micro"
@@ -131,6 +135,13 @@ def test_points_that_coincide(model: str) -> None:
         net.eval()
 
 
+@every_grouped
+def test_one_group_of_one_point(model: str) -> None:
+    net = create_model(model, groups=1, k=1, T=1)
+    assert net(clouds(2, 1)).isfinite().all()
+    assert net.eval()(clouds(3, 5)).shape == (3, 10)
+
+
 @every_model
 def test_chunks_of_a_sequence_of_clouds(model: str) -> None:
     net, x = build(model, readout="per_step"), torch.rand(4, 2, 32, 3)
@@ -179,9 +190,8 @@ def test_spikes_reach_the_first_layer(model: str, coding: str) -> None:
     torch.testing.assert_close(net(x[1:2]), net(x.flip(0))[1:2], rtol=0, atol=1e-6)
 
 
-@every_grouped
-def test_rates_are_those_of_the_features(model: str) -> None:
-    net, x = build(model, steps=2000, coding="rate"), clouds(1)
+def test_rates_are_those_of_the_features() -> None:
+    net, x = build("spikepoint_micro", coding="rate"), clouds(1)
     p = net.embed(x)
     for mode in (True, False):
         spikes = net.train(mode)._spikes(p, 2000)
@@ -247,12 +257,11 @@ def test_saved_models(model: str, tmp_path: Path) -> None:
     assert same_bits(load_model(tmp_path / "model.safetensors")(x), net(x))
 
 
-@every_model
+@exported_model
 def test_export(model: str) -> None:
-    """The exported program chooses points by torch operations."""
-    net = build(model, steps=2).double()
-    exported = torch.export.export(net, (clouds(2).double(),), strict=False).module()
-    x = clouds(2).double()
+    """The exported program chooses points by torch operations; few points and one step keep the graph small."""
+    net, first, x = build(model, steps=1).double(), clouds(2, 16).double(), clouds(2, 16).double()
+    exported = torch.export.export(net, (first,), strict=False).module()
     torch.testing.assert_close(exported(x), net(x), rtol=1e-9, atol=1e-9)
 
 
@@ -338,6 +347,19 @@ def test_preprocessing_is_a_line_of_its_own(model: str) -> None:
     others = {k: v for k, v in full.by_layer.items() if k != "preprocessing"}
     assert others == plain.by_layer
     assert not any("preprocessing" in warning for warning in full.warnings)
+
+
+@every_model
+def test_sampling_of_a_queue_is_preprocessing(model: str) -> None:
+    """16 of 32 points, then 5, 5 and 5 of the rest: 32 * 16 + 5 * (16 + 11 + 6) distances."""
+    net, x = build(model, coding="queue", queue=16), clouds(3)
+    with torch.no_grad():
+        plain, full = (trace(net, x, preprocessing=wanted) for wanted in (False, True))
+    assert any("queue: 5,416 operations" in warning for warning in plain.warnings)
+    own, more = full.by_layer["preprocessing"], net.embed.preprocessing_ops(torch.empty(12, 16, 3))
+    more += net.body.pyramid.preprocessing_ops(torch.empty(12, 16, 3)) if hasattr(net.body, "pyramid") else 0
+    assert own.muls + own.adds == 3 * 5416 + more
+    assert full.uncounted == []
 
 
 def test_every_registered_neuron_is_covered() -> None:

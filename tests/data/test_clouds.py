@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from snnkit.data import DATASETS, DigitsEvents, EventClouds, Events
-from snnkit.data.transforms import windows
+from snnkit.data import DATASETS, DigitsEvents, EventClouds, Events, holdout
+from snnkit.data.transforms import Denoise, windows
 from snnkit.errors import ConfigError, UnknownNameError
 
 
@@ -68,3 +68,31 @@ def test_by_name() -> None:
         DATASETS.get("clouds")("test", of="digit")
     with pytest.raises(ConfigError, match="'shapes' holds no recordings"):
         DATASETS.get("clouds")("test", of="shapes")
+
+
+def test_transforms_come_ahead_of_the_windows(digits: DigitsEvents) -> None:
+    one = {"name": "denoise", "window_us": 5000}
+    clouds = EventClouds(digits, points=64, min_events=1, window_us=105_000, transforms=[one])
+    wanted = windows(Denoise(5000)(digits.events(0)), 105_000)
+    assert [len(clouds.events(i)) for i in range(len(wanted))] == [len(part) for part in wanted]
+    assert sum(map(len, wanted)) < sum(len(part) for part in windows(digits.events(0), 105_000))
+    with pytest.raises(ConfigError, match="draw no random numbers"):
+        EventClouds(digits, points=64, transforms=["event_drop"])
+
+
+def test_windows_of_a_recording_are_held_out_together(digits: DigitsEvents) -> None:
+    clouds = EventClouds(digits, points=64, window_us=105_000)
+    for fold in range(3):
+        train, held = (set(clouds.recordings[part].tolist()) for part in holdout(clouds, fold, 3))
+        assert not train & held
+        assert len(held) == pytest.approx(120, abs=10)
+
+
+def test_draws_of_a_window_are_of_other_events(digits: DigitsEvents) -> None:
+    one, three = (EventClouds(digits, points=64, draws=n) for n in (1, 3))
+    assert len(three) == 3 * len(one)
+    assert three.recordings[:7].tolist() == [0, 0, 0, 1, 1, 1, 2]
+    first, second, _ = three.tensors()[0][:3]
+    assert torch.equal(first, one[0][0])
+    assert torch.equal(second, three[1][0])
+    assert not torch.equal(first, second)

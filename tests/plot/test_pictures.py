@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_hex, to_rgb
+from PIL import Image
 
 import snnkit
 from snnkit import plot
@@ -588,3 +589,22 @@ def test_delay_kernels_show_one_output_with_equal_ends():
     assert image.get_clim() == (-2.0, 2.0)
     with pytest.raises(ConfigError, match="output: got 2"):
         plot.delay_kernels(kernel, output=2)
+
+
+def test_groups_keep_their_colours_while_a_cloud_turns(tmp_path):
+    clouds = torch.rand(1, 300, 3, generator=torch.Generator().manual_seed(0))
+    path = plot.turn(clouds, tmp_path / "a.gif", groups=20, k=12, frames=3, titles=["first"])
+    with Image.open(path) as gif:
+        for frame in range(3):
+            gif.seek(frame)
+            pixels = np.asarray(gif.convert("RGB")).reshape(-1, 3).astype(int)
+            for ink in plot.PALETTE[:4]:
+                wanted = np.array([int(ink[i : i + 2], 16) for i in (1, 3, 5)])
+                assert (np.abs(pixels - wanted).max(1) < 40).sum() > 30, (frame, ink)
+
+
+def test_titles_of_clouds():
+    ax = plot.point_groups(torch.rand(2, 40, 3), groups=5, k=3, titles=["one", "two"])
+    assert [axes.get_title() for axes in ax.figure.axes] == ["one", "two"]
+    with pytest.raises(ConfigError, match="one for each of 2 clouds"):
+        plot.point_groups(torch.rand(2, 40, 3), groups=5, k=3, titles=["one"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from snnkit.points import (
     SAMPLERS,
     ball_query,
     canonical_order,
+    farthest_of_subset,
     farthest_points,
     gather_points,
     group_points,
@@ -114,6 +116,18 @@ def test_samplers(sampler: str) -> None:
     assert torch.equal(index, again)
 
 
+def test_farthest_of_many_points_are_of_a_subset() -> None:
+    points = torch.rand(2, 8193, 3)
+    for generator in (None, torch.Generator().manual_seed(3)):
+        index = farthest_of_subset(points, 9, generator=generator)
+        seed = torch.Generator().manual_seed(3)
+        some = stride_points(points, 36) if generator is None else random_points(points, 36, generator=seed)
+        inside = gather_points(points, some)
+        assert torch.equal(index, some.gather(1, farthest_points(inside, 9)))
+    few = points[:, :8192]
+    assert torch.equal(farthest_of_subset(few, 9), farthest_points(few, 9))
+
+
 def test_random_points_are_uniform() -> None:
     index = random_points(torch.zeros(4000, 5, 3), 2)
     share = torch.bincount(index.flatten(), minlength=5) / 4000
@@ -176,7 +190,18 @@ def test_features_of_points_that_coincide_are_finite(name: str) -> None:
     assert GROUP_FEATURES.get(name)(groups).isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["abs_min", "abs_center", "split"])
+def test_waves_tell_where_a_neighbour_is() -> None:
+    groups = golden_groups()
+    found = GROUP_FEATURES.get("waves")(groups)
+    assert found.shape == (1, 4, 3, 9 + 18)
+    assert torch.equal(found[..., :9], GROUP_FEATURES.get("split")(groups))
+    place = gather_points(GOLDEN, groups.neighbours)[0, 3, 2]  # (.4, .6, .5), seen from (1, 0, 0)
+    waves = [math.pi * 2**i * x for i in range(3) for x in place.tolist()]
+    wanted = [(1 + math.sin(w)) / 2 for w in waves] + [(1 + math.cos(w)) / 2 for w in waves]
+    torch.testing.assert_close(found[0, 3, 2, 9:], torch.tensor(wanted), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["abs_min", "abs_center", "split", "waves"])
 def test_features_for_a_rate_lie_between_0_and_1(name: str) -> None:
     points = torch.rand(3, 40, 3)
     features = GROUP_FEATURES.get(name)(group_points(points, farthest_points(points, 9), 5))
