@@ -2,10 +2,10 @@
 
     SNNKIT_DATA=... python -m benchmarks.point_accuracy      (finished runs are kept: start it again to go on)
 
-Shapes and DigitsEvents: seeds 0, 1, 2 on the test set. The excerpt of N-MNIST has too few test recordings: seed s
-is tested on fold s + 1 of five, which took no part in its training. Settings of clouds were chosen on fold 0 of
-N-MNIST alone. The last weights count, no epoch is chosen. Figures are those of one recording: where it is several
-clouds, the sum of their operations, and the mean of their logits.
+Shapes and DigitsEvents: seeds 0, 1, 2 on the test set. The excerpt of N-MNIST has too few test recordings:
+seed s is tested on fold s + 1 of five, which took no part in its training. Settings of clouds were chosen on
+fold 0 of the training samples. The last weights count, no epoch is chosen. Figures are of one recording:
+where it is several clouds, the sum of their operations, and the mean of their logits.
 """
 
 from __future__ import annotations

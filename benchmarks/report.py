@@ -35,6 +35,7 @@ TITLES = {
     "readers": "Event files to arrays, 1 thread; ours checks every event, the peers none",
     "frames": "Recordings to frames of counts and to voxel grids, 1 thread",
     "points": "Farthest points and nearest neighbours: the other forms against ours, 2 threads",
+    "point_accuracy": "Clouds beside frames, one recording: means over the seeds that were run, 1 thread",
     "imports": "Import on top of torch, and the first call of a neuron, in seconds",
 }
 FACTS = {

@@ -56,7 +56,7 @@ def shapes() -> Axes:
 
 
 def clouds(folder: Path) -> None:
-    """What ``snnkit data show --cloud`` writes: windows with centres and groups, turning and standing still."""
+    """What ``snnkit data show --cloud`` writes: windows, centres and groups, turning and still."""
     nmnist = NMNIST(folder / "nmnist_mini").paths[300]
     gesture = str(folder / "dvs_gesture_clips" / "2.bin")
     with tempfile.TemporaryDirectory() as made:

@@ -134,8 +134,9 @@ def _show_cloud(args: argparse.Namespace, events: Any, path: Path) -> None:
     clouds = torch.stack([EventCloud(args.points)(part, generator) for part in shown])
     print(f"windows: {len(parts)} with events, shown {len(shown)}, of {[len(part) for part in shown]} events")
     titles = [
-        f"{p.t_span[0] / 1000:g} to {p.t_span[1] / 1000:g} ms, {min(len(p), args.points):,} of {len(p):,} events"
-        for p in shown
+        f"{part.t_span[0] / 1000:g} to {part.t_span[1] / 1000:g} ms, "
+        f"{min(len(part), args.points):,} of {len(part):,} events"
+        for part in shown
     ]
     settings = {"groups": args.groups, "k": args.k, "titles": titles}
     picture = plot.point_groups(clouds, **settings)

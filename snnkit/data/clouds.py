@@ -32,7 +32,8 @@ class EventClouds(Dataset[tuple[Tensor, int]]):
 
     Args:
         data: where recordings and labels come from.
-        points: of a cloud, as in :class:`EventCloud`. draws: clouds of each window, of other events each. polarity: a fourth column, -1 or +1.
+        points: of a cloud, as in :class:`EventCloud`. polarity: a fourth column, -1 or +1.
+        draws: clouds of each window, of other events each.
         transforms: of recordings, ahead of the windows: registered names, or dicts of ``name`` and arguments,
             as ``[{name: denoise, window_us: 5000}]``; none that draws random numbers.
         window_us, stride_us: as in :func:`windows`; None: the whole recording is one window.

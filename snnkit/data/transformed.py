@@ -176,7 +176,7 @@ def as_configured(
 
 def configured_steps(transforms: Sequence[str | Mapping[str, Any]]) -> list[EventTransform]:
     """Transforms of a configuration: registered names, or dicts of ``name`` and arguments."""
-    steps = []
+    steps: list[EventTransform] = []
     for given in [transforms] if isinstance(transforms, str | Mapping) else transforms:
         arguments = {"name": given} if isinstance(given, str) else given
         ok = isinstance(arguments, Mapping) and isinstance(arguments.get("name"), str)

@@ -3,7 +3,7 @@ r"""Mixture of neurons: several membranes on one input, weighed at every place b
 With the members e = 1..E, of any neuron with a potential v and a threshold theta, and m the mean over time of
 the input, place by place::
 
-    u_e[t] = v_e[t] + theta_e s_e[t]              the potential; the threshold where the member fired and is at 0
+    u_e[t] = v_e[t] + theta_e s_e[t]              the potential; the threshold where the member fired
     g      = softmax_e(W m + b)                   W [E, C] acts on channels
     s[t]   = 1 where sum_e g_e u_e[t] >= threshold
 """
@@ -116,7 +116,7 @@ class MixtureNeuron(Neuron):
         return scores.softmax(0)
 
     def energy_ops(self) -> NeuronOps:
-        """Members; E products and sums each for gate and mixture; the mean, and the input held until it is known."""
+        """Members; E products and sums each for gate and mixture; the mean; the input, held until then."""
         ops = [member.energy_ops() for member in self.neurons]  # type: ignore[operator]
         count = float(len(ops))
         return NeuronOps(
@@ -130,7 +130,8 @@ class MixtureNeuron(Neuron):
 
     def extra_repr(self) -> str:
         """Settings that the members do not show."""
-        return f"channels={self.channels}, top={self.top}, threshold={self.threshold:g}, surrogate={self.surrogate}"
+        first = f"channels={self.channels}, top={self.top}, threshold={self.threshold:g}"
+        return f"{first}, surrogate={self.surrogate}"
 
 
 def _member(given: str | Mapping[str, Any]) -> Neuron:

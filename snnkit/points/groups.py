@@ -87,10 +87,10 @@ def split(groups: Groups) -> Tensor:
 
 @GROUP_FEATURES.register("waves")
 def waves(groups: Groups) -> Tensor:
-    """``split``, then waves of the place p of the neighbour: ``(1 + sin(2^i pi p)) / 2`` and cosines, i = 0, 1, 2.
+    """``split``, then waves of the neighbour's place p: ``(1 + sin(2^i pi p)) / 2`` and cosines, i = 0, 1, 2.
 
-    For coordinates in [0, 1], as those of events. One layer on bare coordinates cuts space in two; on waves it
-    finds places (as position codes do; here between 0 and 1, which a rate can carry).
+    For coordinates in [0, 1], as those of events. One layer on bare coordinates cuts space in two; on waves
+    it finds places (as position codes do; here between 0 and 1, which a rate can carry).
     """
     place = groups.centre.unsqueeze(2) + groups.offset
     phases = torch.cat([math.pi * 2**i * place for i in range(_OCTAVES)], 3)

@@ -70,7 +70,8 @@ def energy_bill(
 ) -> dict[str, Report]:
     """Trace test samples, price them, print the tables and write the files asked for.
 
-    ``preprocessing``: with sampling and neighbour search of clouds. ``files``: "json", "csv", "markdown", "plot" -> path. ``twins``: None for all that the hardware can run.
+    ``preprocessing``: with sampling and neighbour search of clouds.
+    ``files``: "json", "csv", "markdown", "plot" -> path. ``twins``: None for all that the hardware can run.
     """
     integer("--samples", samples)
     for option, path in files.items():  # now, not after the work

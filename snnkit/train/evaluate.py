@@ -27,7 +27,8 @@ class Evaluation:
     """Outcome of :func:`evaluate`.
 
     Attributes:
-        correct, total: samples, or recordings where samples are windows of them. interval: 95 % Wilson interval of the accuracy.
+        correct, total: samples, or recordings where samples are windows of them.
+        interval: 95 % Wilson interval of the accuracy.
         by_class: class -> (correct, total).
     """
 

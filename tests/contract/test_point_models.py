@@ -259,7 +259,7 @@ def test_saved_models(model: str, tmp_path: Path) -> None:
 
 @exported_model
 def test_export(model: str) -> None:
-    """The exported program chooses points by torch operations; few points and one step keep the graph small."""
+    """The exported program chooses points by torch operations; one step keeps the graph small."""
     net, first, x = build(model, steps=1).double(), clouds(2, 16).double(), clouds(2, 16).double()
     exported = torch.export.export(net, (first,), strict=False).module()
     torch.testing.assert_close(exported(x), net(x), rtol=1e-9, atol=1e-9)

@@ -46,7 +46,7 @@ def test_one_epoch(tmp_path: Path) -> None:
 def test_shapes_are_learned(tmp_path: Path) -> None:
     """Five points below what the recipe reaches on the test shapes (docs/points.md) are left to chance."""
     train("shapes", tmp_path / "run", ["--trainer.accelerator=cpu"])
-    assert evaluate(tmp_path / "run").accuracy > 0.92
+    assert evaluate(tmp_path / "run").accuracy > 0.94
 
 
 def test_windows_of_a_recording_vote() -> None:
