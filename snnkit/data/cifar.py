@@ -60,7 +60,9 @@ class CIFAR10(EncodedImages):
         folder = inner if inner.is_dir() else Path(root)
         found = [folder / name for name in self.FILES[split] if (folder / name).is_file()]
         if not found:
-            layout = f"Expected {', '.join(self.FILES[split])} of {self.FOLDER}, as published."
+            layout = (
+                f"Expected {', '.join(self.FILES[split])} of the binary edition, {self.FOLDER}, as published."
+            )
             raise FormatError(folder, "none of the files is in it.", hint=layout)
         records = np.concatenate([self._records(path) for path in found])
         labels = torch.from_numpy(records[:, self.LABELS - 1].astype(np.int64))

@@ -26,8 +26,8 @@ class QuantizationSchedule(L.Callback):
 
     Args:
         still_norms: share of the epochs, at the end, in which norms are in evaluation mode; 0: none, else one
-            epoch at least.
-        annealing: share of the epochs, at the end, of confidence-guided annealing, likewise.
+            epoch at least, but never the first: it may be the one in which norms learn what comes.
+        annealing: share of the epochs, at the end, of confidence-guided annealing; one at least unless 0.
         range: of :class:`snnkit.quant.CGA`.
     """
 
@@ -44,7 +44,7 @@ class QuantizationSchedule(L.Callback):
             self.tracker = _from(self._resumed.pop("tracker", None), OscillationTracker(pl_module))
         epochs = trainer.max_epochs or 1
         left = epochs - trainer.current_epoch
-        if left <= _epochs(self.still_norms, epochs):
+        if trainer.current_epoch > 0 and left <= _epochs(self.still_norms, epochs):
             for module in pl_module.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()

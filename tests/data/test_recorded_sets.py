@@ -246,6 +246,8 @@ FROM_DISK = {
     "spoken": "<digit>_<speaker>_<take>.wav.*github.com",
     "mnist": "train-images-idx3-ubyte",
     "fashion_mnist": "train-images-idx3-ubyte",
+    "cifar10": "data_batch_1.bin.*binary",
+    "cifar100": "train.bin.*binary",
     "image_folder": "<split>/<class>/<name>",
     "modelnet": "<class>/train/<name>.off.*modelnet40_train.txt.*modelnet.cs.princeton.edu",
     "scanobjectnn": "objectdataset_augmentedrot_scale75.h5.*hkust-vgd.github.io",
@@ -263,7 +265,7 @@ def test_absent_data_say_what_is_expected_from_where(tmp_path, name, there):
 
 
 def test_every_data_set_is_tried_here_or_needs_no_files():
-    assert set(DATASETS.names()) == {*FROM_DISK, "digits", "shapes", "clouds"}
+    assert set(DATASETS.names()) == {*FROM_DISK, "digits", "shapes", "clouds", "noise"}
 
 
 def test_registered_sets_take_a_split():

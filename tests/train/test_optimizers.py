@@ -102,7 +102,7 @@ def test_when_nothing_is_mixed() -> None:
 
 def test_the_classifier_asks_for_both_labels() -> None:
     torch.manual_seed(0)
-    model = Classifier("sdt_test", neuron={"name": "lif", "threshold": 0.1}).eval()
+    model = Classifier("sdt_test", neuron={"name": "lif", "threshold": 0.1})
     batch = InMemory(torch.rand(2, 2, 2, 16, 16), torch.tensor([1, 7])).__getitems__(range(2))
     swapped = batch._replace(y=batch.y.flip(0))
     one, other = (model._score(batch.x, b)[0] for b in (batch, swapped))
