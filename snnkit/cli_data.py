@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from .checks import integer
-from .errors import ConfigError
+from .errors import ConfigError, require
 
 __all__ = ["add_data_commands"]
 
 _SHOWN = 20  # findings that are printed
 _WINDOWS = 3  # of a recording that are drawn as clouds
+_OF_CLOUDS: dict[str, tuple[str, int | None]] = {
+    "--points": ("of a cloud", 1024),
+    "--window-us": ("length of a window", None),
+    "--groups": ("centres of a cloud", 64),
+    "--k": ("neighbours of a centre", 24),
+}
 _SENSORS = ((34, 34), (128, 128), (240, 180), (304, 240), (346, 260), (640, 480), (1280, 720))
 
 
@@ -38,10 +44,9 @@ def add_data_commands(commands: Any) -> None:
         action="store_true",
         help="show what point networks see: windows, centres and groups in 3-D",
     )
-    show.add_argument("--points", type=int, default=1024, help="of a cloud (default: %(default)s)")
-    show.add_argument("--window-us", type=int, help="length of a window (default: the whole recording)")
-    show.add_argument("--groups", type=int, default=64, help="centres of a cloud (default: %(default)s)")
-    show.add_argument("--k", type=int, default=24, help="neighbours of a centre (default: %(default)s)")
+    for name, (what, default) in _OF_CLOUDS.items():
+        told = "the whole recording" if default is None else default
+        show.add_argument(name, type=int, help=f"with --cloud: {what} (default: {told})")
     _sensor(show, "which is guessed otherwise")
 
     check = parts.add_parser(
@@ -82,6 +87,7 @@ def _show(args: argparse.Namespace) -> None:
     from .data import DATASETS, statistics
 
     integer("--frames", args.frames, 1, 300)
+    of_clouds = _cloud_options(args)
     if args.file in DATASETS:
         data = _open(args.file, args.root, args.split)
         if not -len(data) <= args.index < len(data):
@@ -110,38 +116,54 @@ def _show(args: argparse.Namespace) -> None:
     Console().print(table)
     out = Path(args.out)
     if args.cloud:
-        _show_cloud(args, events, out / f"{name}_cloud")
+        _show_cloud(events, out / f"{name}_cloud", args.frames, *of_clouds)
         return
     print(f"wrote {plot.save(plot.overview(events, title=name), out / f'{name}.png', dpi=120)}")
     if events.sensor_size[1] > 1:
         print(f"wrote {plot.animate(events, out / f'{name}.gif', T=args.frames)}")
 
 
-def _show_cloud(args: argparse.Namespace, events: Any, path: Path) -> None:
+def _cloud_options(args: argparse.Namespace) -> tuple[int, int | None, int, int]:
+    """Points, window, groups and k; none may be given in vain."""
+    found: dict[str, Any] = {}
+    for name, (_, default) in _OF_CLOUDS.items():
+        given = getattr(args, name[2:].replace("-", "_"))
+        if given is not None:
+            require(args.cloud, name, given, "together with --cloud only")
+            integer(name, given)
+        found[name] = default if given is None else given
+    points, window_us, groups, k = found.values()
+    for name, number in (("--groups", groups), ("--k", k)):
+        require(number <= points, name, number, f"at most {points}, the number of --points")
+    return points, window_us, groups, k
+
+
+def _show_cloud(
+    events: Any, path: Path, frames: int, points: int, window_us: int | None, groups: int, k: int
+) -> None:
     """Windows of a recording side by side (PNG), and turning (GIF)."""
     import torch
 
     from . import plot
     from .data.transforms import EventCloud, windows
 
-    integer("--window-us", args.window_us or 1)
-    parts = windows(events, args.window_us or max(events.t_span[1] - events.t_span[0], 1))
+    parts = windows(events, window_us or max(events.t_span[1] - events.t_span[0], 1))
     if not parts:
         raise ConfigError("data show --cloud: the recording has no events.")
     count = min(_WINDOWS, len(parts))
     shown = [parts[i * (len(parts) - 1) // max(count - 1, 1)] for i in range(count)]
     generator = torch.Generator().manual_seed(0)
-    clouds = torch.stack([EventCloud(args.points)(part, generator) for part in shown])
+    clouds = torch.stack([EventCloud(points)(part, generator) for part in shown])
     print(f"windows: {len(parts)} with events, shown {len(shown)}, of {[len(part) for part in shown]} events")
     titles = [
         f"{part.t_span[0] / 1000:g} to {part.t_span[1] / 1000:g} ms, "
-        f"{min(len(part), args.points):,} of {len(part):,} events"
+        f"{min(len(part), points):,} of {len(part):,} events"
         for part in shown
     ]
-    settings = {"groups": args.groups, "k": args.k, "titles": titles}
+    settings = {"groups": groups, "k": k, "titles": titles}
     picture = plot.point_groups(clouds, **settings)
     print(f"wrote {plot.save(picture, path.with_suffix('.png'), dpi=120)}")
-    print(f"wrote {plot.turn(clouds, path.with_suffix('.gif'), frames=args.frames, **settings)}")
+    print(f"wrote {plot.turn(clouds, path.with_suffix('.gif'), frames=frames, **settings)}")
 
 
 def _check(args: argparse.Namespace) -> int:

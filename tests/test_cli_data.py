@@ -56,8 +56,15 @@ def test_show_cloud(tmp_path: Path, recording: Events, capsys: pytest.CaptureFix
         first = np.asarray(gif.convert("RGB"))
         gif.seek(1)
         assert (np.asarray(gif.convert("RGB")) != first).any()
-    assert main([*cloud, "--points", "64", "--groups", "65"]) == 2
-    assert main([*cloud, "--window-us", "-1"]) == 2
+    capsys.readouterr()
+    for options, told in (
+        (["--points", "64", "--groups", "65"], "--groups: got 65, expected at most 64"),
+        (["--points", "10"], "--groups: got 64, expected at most 10"),
+        (["--points", "64", "--k", "65"], "--k: got 65"),
+        (["--window-us", "0"], "--window-us: got 0"),
+    ):
+        assert main([*cloud, *options]) == 2
+        assert told in capsys.readouterr().err
 
 
 def test_show_takes_the_sensor_of_a_format_without_one(tmp_path: Path, recording: Events) -> None:
@@ -156,6 +163,7 @@ def test_bench_prints_a_rate(
         (["bench", "--batch-size", "0"], "--batch-size: got 0"),
         (["bench", "--samples", "0"], "--samples: got 0"),
         (["show", "digits", "--frames", "0"], "--frames: got 0"),
+        (["show", "digits", "--groups", "9"], "--groups: got 9, expected together with --cloud only"),
     ],
 )
 def test_refusals_have_status_2(

@@ -20,12 +20,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..checks import integer, number
+from ..errors import DTypeError, ShapeError
 
 __all__ = ["LogMel"]
 
@@ -42,7 +44,8 @@ class LogMel:
         bands: M. low_hz, high_hz: ends of the bands; 14000 is the published upper end.
 
     Raises:
-        ConfigError: a setting out of range.
+        ConfigError: a setting out of range. At a call, DTypeError: no int16 samples. ShapeError: several
+        channels.
 
     Example:
         >>> import numpy as np
@@ -60,7 +63,15 @@ class LogMel:
         number("LogMel.high_hz", self.high_hz, above=self.low_hz, at_most=RATE)
 
     def __call__(self, samples: NDArray) -> Tensor:
-        """dB ``[101, bands]`` float32 of int16 samples at 16 kHz."""
+        """dB ``[101, bands]`` float32 of int16 samples ``[N]`` at 16 kHz."""
+        if getattr(samples, "dtype", None) != np.int16:  # floats in [-1, 1] would be 90 dB too quiet
+            found = getattr(samples, "dtype", type(samples).__name__)
+            raise DTypeError(
+                f"LogMel: got {found}, expected a NumPy array of int16, as wav files have them. Convert "
+                "floats in [-1, 1] with (32767 * x).astype(np.int16)."
+            )
+        if samples.ndim != 1:
+            raise ShapeError(f"LogMel: got shape {samples.shape}, expected [N]. Choose or average channels.")
         sound = torch.from_numpy(samples[:RATE].astype("float32")) / 32768
         sound = _halved(F.pad(sound, (0, RATE - len(sound))))
         window = torch.hann_window(_WINDOW)

@@ -98,6 +98,10 @@ class PointGroups(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """See the class."""
         points = _canonical(points, self.in_channels, "PointGroups")
+        number = points.shape[1]
+        for name, least in (("groups", self.groups), ("k", self.k)):
+            wanted = f"at most {number}, the number of points"
+            require(least <= number, f"PointGroups.{name}", least, wanted, "Give larger clouds.")
         xyz = points[..., :3]
         groups = group_points(xyz, SAMPLERS.get(self.sampler)(xyz, self.groups), self.k, radius=self.radius)
         features = GROUP_FEATURES.get(self.features)(groups)

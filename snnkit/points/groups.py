@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError, require
 from ..registry import Registry
+from ..sequence import in_transform
 from .checks import as_cloud
 from .neighbours import ball_query, gather_points, knn
 
@@ -44,11 +45,10 @@ def group_points(points: Tensor, index: Tensor, k: int, *, radius: float | None 
         radius: neighbours beyond it are replaced by the centre, see :func:`ball_query`.
 
     Raises:
-        ConfigError: k or radius out of range. ShapeError: index. As :func:`as_cloud`.
+        ConfigError: k, radius or an index out of range. ShapeError, DTypeError: index. As :func:`as_cloud`.
     """
     points = as_cloud(points, "group_points")
-    if index.ndim != 2 or len(index) != len(points):
-        raise ShapeError(f"group_points: got index {tuple(index.shape)}, expected [{len(points)}, M].")
+    _check_index(index, points)
     centre = gather_points(points, index)
     near = knn(points, centre, k)[0] if radius is None else ball_query(points, centre, radius, k)
     return Groups(index, near, centre, gather_points(points, near) - centre.unsqueeze(2))
@@ -95,6 +95,22 @@ def waves(groups: Groups) -> Tensor:
     place = groups.centre.unsqueeze(2) + groups.offset
     phases = torch.cat([math.pi * 2**i * place for i in range(_OCTAVES)], 3)
     return torch.cat([split(groups), (1 + phases.sin()) / 2, (1 + phases.cos()) / 2], 3)
+
+
+def _check_index(index: Tensor, points: Tensor) -> None:
+    batch, number, _ = points.shape
+    if index.ndim != 2 or len(index) != batch:
+        raise ShapeError(f"group_points: got index {tuple(index.shape)}, expected [{batch}, M].")
+    if index.dtype != torch.int64:
+        raise DTypeError(
+            f"group_points: got index of {index.dtype}, expected torch.int64, as from a sampler."
+        )
+    if not index.numel() or torch.compiler.is_compiling() or in_transform():
+        return
+    low, high = (int(end) for end in index.aminmax())
+    require(
+        low >= 0 and high < number, "group_points.index", f"{low} to {high}", f"indices in [0, {number - 1}]"
+    )
 
 
 def _largest(groups: Groups) -> Tensor:

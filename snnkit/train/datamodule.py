@@ -171,7 +171,8 @@ class EventData(L.LightningDataModule):
                 self._plain[split] = factory(split=split, **arguments)
             except TypeError as error:
                 raise ConfigError(
-                    f"data set {self.dataset!r}: {error}. Check data.settings and data.root."
+                    f"data set {self.dataset!r}: {error}. Give the folder of the "
+                    "recordings (--data FOLDER, data.root), or check data.settings."
                 ) from error
         return as_configured(
             self._plain[split], self.transforms, training=training, seed=self.seed, cache_dir=self.cache_dir

@@ -231,7 +231,9 @@ def test_wrong_clouds(model: str, x: Tensor, error: type[Exception], text: str) 
 
 @every_grouped
 def test_too_few_points(model: str) -> None:
-    with pytest.raises(ConfigError, match=r"got 8, expected at most 7, the number of points"):
+    with pytest.raises(
+        ConfigError, match=r"PointGroups\.(groups|k): got 8, expected at most 7, the number of points"
+    ):
         build(model)(clouds(2, 7))
     assert build(model)(clouds(2, 8)).shape == (2, 10)
 

@@ -13,7 +13,7 @@ import torch
 from snnkit.data import DATASETS, LogMel, SpeechCommands
 from snnkit.data.commands import WORDS
 from snnkit.data.mel import _filters, _halved
-from snnkit.errors import ConfigError, FormatError, InputTypeError
+from snnkit.errors import ConfigError, DTypeError, FormatError, InputTypeError, ShapeError
 
 RATE = 16_000
 FILES = {
@@ -136,3 +136,11 @@ def test_bands_that_hear_nothing() -> None:
     for settings in ({"bands": 0}, {"low_hz": -1.0}, {"high_hz": 20.0}, {"high_hz": 17_000}):
         with pytest.raises(ConfigError, match="LogMel"):
             LogMel(**settings)
+
+
+def test_sounds_that_would_be_misread() -> None:
+    for floats in (tone(300) / 32768, torch.zeros(9), [1, 2]):
+        with pytest.raises(DTypeError, match="expected a NumPy array of int16"):
+            LogMel()(floats)
+    with pytest.raises(ShapeError, match=r"\(9, 2\), expected \[N\]"):
+        LogMel()(np.zeros((9, 2), np.int16))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,22 @@ def test_far_from_the_origin(name: str) -> None:
         index, distance = nearest(points, points, 3)
     assert not distance[..., 0].any()
     assert (index[..., 0] == torch.arange(64)).all()
+
+
+@BACKENDS
+def test_farther_than_a_float_tells(name: str) -> None:
+    """Squares of such differences are infinite: never what happened to be in memory."""
+    points = torch.tensor([[[3e30] * 3, [0.0] * 3, [-3e30] * 3, [1e30] * 3]])
+    with use_backend(name):
+        index, distance = nearest(points, torch.zeros(1, 1, 3), 3)
+        far = nearest(points[:, [0, 2, 3]], torch.zeros(1, 1, 3), 3)
+        chosen = farthest(points, 2, torch.tensor([1]))
+    assert index[0, 0, 0] == 1
+    assert len(set(index.flatten().tolist()) & set(range(4))) == 3
+    assert distance.tolist() == [[[0.0, math.inf, math.inf]]]
+    assert sorted(far[0].flatten().tolist()) == [0, 1, 2]
+    assert bool(far[1].isinf().all())
+    assert chosen.tolist() == [[1, 0]]
 
 
 def test_threads_do_not_change_a_bit() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnkit.errors import ConfigError, DeviceError, NumericsError, ShapeError
+from snnkit.errors import ConfigError, DeviceError, DTypeError, NumericsError, ShapeError
 from snnkit.points import (
     GROUP_FEATURES,
     SAMPLERS,
@@ -255,6 +255,13 @@ def test_other_refusals() -> None:
         queue_samples(points, 0, 2)
     with pytest.raises(ShapeError, match="index"):
         group_points(points, torch.zeros(1, 3, dtype=torch.int64), 2)
+    for index in ([[7], [0]], [[0], [-1]]):
+        with pytest.raises(
+            ConfigError, match=r"group_points.index: got '.* to .*', expected indices in \[0, 6"
+        ):
+            group_points(points, torch.tensor(index), 2)
+    with pytest.raises(DTypeError, match=r"index of torch.float32, expected torch.int64"):
+        group_points(points, torch.zeros(2, 1), 2)
     if torch.cuda.is_available():
         with pytest.raises(DeviceError):
             random_points(points, 2, generator=torch.Generator("cuda"))
