@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +77,18 @@ class Delayed(Stateful):
     def delays(self) -> Mapping[str, tuple[Tensor, int]]:
         """Name -> delays in steps, and the largest that they can have."""
         return {name: (getattr(self, name), limit) for name, limit in self._limits.items()}
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        """Warns if the delays that are loaded do not fit."""
+        super()._load_from_state_dict(*args)
+        for name, (delay, limit) in self.delays().items():
+            longest = 0.0 if delay.is_meta or not delay.numel() else float(delay.detach().max())
+            if longest > limit + 1:  # a step of the optimiser may leave them a little outside
+                warnings.warn(
+                    f"{type(self).__name__}.{name}: loaded delays up to {longest:g} steps, and will use those "
+                    f"above {limit} as {limit}. Build the layer with the max_delay that it was trained with.",
+                    stacklevel=2,
+                )
 
     def lags(self, name: str = "delay") -> Tensor:
         """The whole delays of inference, int64."""

@@ -238,6 +238,13 @@ def test_copies_and_files(name: str) -> None:
 
 
 @every_layer
+def test_delays_of_a_file_that_do_not_fit_are_told(name: str) -> None:
+    trained, shorter = build(name, max_delay=40), build(name, max_delay=3)
+    with pytest.warns(UserWarning, match=r"delay.*: loaded delays up to \d.*with the max_delay"):
+        shorter.load_state_dict(trained.state_dict())
+
+
+@every_layer
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # dynamo's own
 @pytest.mark.parametrize("interp", ["ste", "gauss"])
 def test_compiled(name: str, interp: str) -> None:
