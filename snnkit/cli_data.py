@@ -160,7 +160,7 @@ def _show_cloud(
         f"{min(len(part), points):,} of {len(part):,} events"
         for part in shown
     ]
-    settings = {"groups": groups, "k": k, "titles": titles}
+    settings: dict[str, Any] = {"groups": groups, "k": k, "titles": titles}
     picture = plot.point_groups(clouds, **settings)
     print(f"wrote {plot.save(picture, path.with_suffix('.png'), dpi=120)}")
     print(f"wrote {plot.turn(clouds, path.with_suffix('.gif'), frames=frames, **settings)}")

@@ -27,8 +27,7 @@ class EventClouds(Dataset[tuple[Tensor, int]]):
     """Every window of every recording is one sample, a cloud ``[points, 3]``, or several.
 
     Which events of a window are drawn depends on (seed, recording, window, draw) alone, so that accuracies
-    repeat.
-    Clouds are made when they are asked for; :meth:`tensors` makes all of them once.
+    repeat. Clouds are made when they are asked for; :meth:`tensors` makes all of them once.
 
     Args:
         data: where recordings and labels come from.
@@ -69,6 +68,8 @@ class EventClouds(Dataset[tuple[Tensor, int]]):
         self._steps = Compose(tuple(configured_steps(transforms)))
         fixed = not (self._steps.random or self._steps.changes_labels)
         require(fixed, "EventClouds.transforms", self._steps, "transforms that draw no random numbers")
+        wanted = "None without window_us: the whole recording is one window"
+        require(stride_us is None or window_us is not None, "EventClouds.stride_us", stride_us, wanted)
         self.window_us, self.stride_us = window_us, stride_us
         least = points // 4 if min_events is None else min_events
         self.min_events = max(integer("EventClouds.min_events", least, 0), 1)

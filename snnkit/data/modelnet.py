@@ -53,7 +53,8 @@ class ModelNet(Dataset[tuple[Tensor, int]]):
         classes: 40 or 10, which lists of the text edition to take; of meshes, all folders are classes.
         normals: append them; text edition only. seed: of the points on meshes.
 
-    Item: ``(points [points, 3 or 6] float32, label)``; labels follow the alphabet of ``names``.
+    Item: ``(points [points, 3 or 6] float32, label)``; labels follow the alphabet of ``names``, the
+    classes of both splits.
 
     Raises:
         ConfigError: a setting out of range. FormatError: no such folder, or a malformed file.
@@ -79,10 +80,13 @@ class ModelNet(Dataset[tuple[Tensor, int]]):
         wanted = f"<class>/{split}/<name>.off, or modelnet{classes}_{split}.txt beside <class>/<name>.txt"
         hint = f"Expected {wanted}, as on modelnet.cs.princeton.edu; they are not downloaded."
         self.names = tuple(subfolders(root, hint))
-        self.text = (self.root / f"modelnet{classes}_{split}.txt").is_file()
+        lists = {part: self.root / f"modelnet{classes}_{part}.txt" for part in ("train", "test")}
+        self.text = lists[split].is_file()
         if self.text:
-            lines = (self.root / f"modelnet{classes}_{split}.txt").read_text().split()
-            self.names = tuple(sorted({line.rpartition("_")[0] for line in lines}))
+            lines = lists[split].read_text().split()
+            # classes of both splits, so that a label is the same word in both
+            every = " ".join(file.read_text() for file in lists.values() if file.is_file()).split()
+            self.names = tuple(sorted({line.rpartition("_")[0] for line in every}))
             self._files = [self.root / line.rpartition("_")[0] / f"{line}.txt" for line in lines]
             labels = [self.names.index(line.rpartition("_")[0]) for line in lines]
         else:

@@ -85,8 +85,8 @@ class Delayed(Stateful):
             longest = 0.0 if delay.is_meta or not delay.numel() else float(delay.detach().max())
             if longest > limit + 1:  # a step of the optimiser may leave them a little outside
                 warnings.warn(
-                    f"{type(self).__name__}.{name}: loaded delays up to {longest:g} steps, and will use those "
-                    f"above {limit} as {limit}. Build the layer with the max_delay that it was trained with.",
+                    f"{type(self).__name__}.{name}: loaded delays up to {longest:g} steps, of which those "
+                    f"above {limit} are used as {limit}. Build the layer with the max_delay of its training.",
                     stacklevel=2,
                 )
 

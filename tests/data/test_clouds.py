@@ -57,6 +57,8 @@ def test_a_single_event_and_too_few(digits: DigitsEvents) -> None:
     assert not lone._made(0, events).any()  # x = y = t = 0, eight times
     with pytest.raises(ConfigError, match="no window of"):
         EventClouds(digits, points=64, min_events=10**6)
+    with pytest.raises(ConfigError, match="stride_us: got 500, expected None without window_us"):
+        EventClouds(digits, points=8, stride_us=500)
     with pytest.raises(IndexError, match="out of range"):
         lone[len(lone)]
 

@@ -111,3 +111,7 @@ def test_resampled_text(tmp_path: Path) -> None:
     assert float(points[:, :3].norm(dim=1).max()) == pytest.approx(1)
     with pytest.raises(FormatError, match=r"16 lines|six numbers"):
         _ = data[1]
+    write(tmp_path / "modelnet10_train.txt", "airplane_0001\nnight_stand_0001\n")
+    both = ModelNet(tmp_path, "test", classes=10), ModelNet(tmp_path, "train", classes=10)
+    assert both[0].names == both[1].names == ("airplane", "bed", "night_stand")
+    assert [data.labels.tolist() for data in both] == [[1, 2], [0, 2]]

@@ -240,7 +240,7 @@ def test_copies_and_files(name: str) -> None:
 @every_layer
 def test_delays_of_a_file_that_do_not_fit_are_told(name: str) -> None:
     trained, shorter = build(name, max_delay=40), build(name, max_delay=3)
-    with pytest.warns(UserWarning, match=r"delay.*: loaded delays up to \d.*with the max_delay"):
+    with pytest.warns(UserWarning, match=r"delay.*: loaded delays up to \d.*with the max_delay of"):
         shorter.load_state_dict(trained.state_dict())
 
 
