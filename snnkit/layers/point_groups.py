@@ -173,6 +173,8 @@ class PointPyramid(nn.Module):
 class PointQueue(nn.Module):
     """Other points of a cloud at every step, see :func:`snnkit.points.queue_samples`.
 
+    Points are put in canonical order first: where distances tie, theirs would decide which are chosen.
+
     Args:
         T: number of steps. least: number of points in a step at least; None: half of the cloud.
 
@@ -188,6 +190,7 @@ class PointQueue(nn.Module):
     @torch.no_grad()
     def forward(self, points: Tensor) -> Tensor:
         """See the class."""
+        points = _canonical(points, points.shape[-1], "PointQueue")
         index = queue_samples(points[..., :3], self.T, self._least(points.shape[1]))
         return torch.stack([gather_points(points, step) for step in index])
 

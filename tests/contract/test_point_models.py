@@ -113,6 +113,19 @@ def test_order_of_points_does_not_matter(model: str, neuron: str) -> None:
     assert same_bits(net(x[:, torch.randperm(32)]), wanted)
 
 
+WHERE_ORDER_COULD_MATTER = [
+    *((model, {"sampler": sampler}) for model in GROUPED for sampler in ("fps", "fps_subset", "stride")),
+    *((model, {"coding": "queue"}) for model in MODELS),
+]
+
+
+@pytest.mark.parametrize(("model", "settings"), WHERE_ORDER_COULD_MATTER)
+def test_order_does_not_matter_where_it_could(model: str, settings: dict[str, Any]) -> None:
+    """On a grid, where points coincide and distances tie; and to a sampler that goes by the order."""
+    net, x = build(model, **settings), torch.randint(0, 4, (4, 64, 3)) / 3
+    assert same_bits(net(x[:, torch.randperm(64)]), net(x))
+
+
 @every_model
 def test_rows_do_not_matter_to_each_other(model: str) -> None:
     net, x = build(model), clouds(4)
