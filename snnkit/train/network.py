@@ -46,16 +46,7 @@ def build_network(
     net.config = {k: v for k, v in (net.config or {}).items() if k != "readout"}
     set_mixers(net, mixers)
     if start_from is not None:
-        source = open_model(start_from)[0]
-        try:
-            if _family(source) is not _family(net):  # micro sizes of some have the same keys and shapes
-                raise RuntimeError(f"They were trained as {(source.config or {}).get('name')!r}.")
-            net.load_state_dict(source.state_dict())
-        except RuntimeError as error:
-            raise ConfigError(
-                f"model.start_from: the weights in {quote(start_from)} are not those of {name!r} with "
-                f"its settings: {' '.join(str(error).split())[:400]}"
-            ) from error
+        _take_weights(net, start_from)
     if channels_last:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if quant is not None:
@@ -64,8 +55,20 @@ def build_network(
     return net
 
 
-def _family(net: Backbone) -> Any:
-    model = MODELS.get((net.config or {})["name"])
+def _take_weights(net: Backbone, path: str) -> None:
+    source = open_model(path)[0]
+    here, there = ((part.config or {})["name"] for part in (net, source))
+    refused = f"model.start_from: the weights in {quote(path)} are not those of {here!r} with these settings: "
+    if _family(here) is not _family(there):  # some have the same keys, and their small sizes the same shapes
+        raise ConfigError(f"{refused}they were trained as {there!r}. Choose a size of that family.")
+    try:
+        net.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise ConfigError(f"{refused}{' '.join(str(error).split())[:400]}") from error
+
+
+def _family(name: str) -> Any:
+    model = MODELS.get(name)
     return getattr(model, "func", model)
 
 
