@@ -58,13 +58,14 @@ def build_network(
 def _take_weights(net: Backbone, path: str) -> None:
     source = open_model(path)[0]
     here, there = ((part.config or {})["name"] for part in (net, source))
-    refused = f"model.start_from: the weights in {quote(path)} are not those of {here!r} with these settings: "
+    refused = f"model.start_from: the weights in {quote(path)} are not those of this {here!r}: "
     if _family(here) is not _family(there):  # some have the same keys, and their small sizes the same shapes
         raise ConfigError(f"{refused}they were trained as {there!r}. Choose a size of that family.")
     try:
         net.load_state_dict(source.state_dict())
     except RuntimeError as error:
-        raise ConfigError(f"{refused}{' '.join(str(error).split())[:400]}") from error
+        why = " ".join(str(error).split())[:400]
+        raise ConfigError(f"{refused}{why} Use the settings that they were trained with.") from error
 
 
 def _family(name: str) -> Any:
