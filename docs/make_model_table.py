@@ -21,6 +21,26 @@ width), without the products of the attention, and with re-parameterised convolu
 Inside of spiking networks most of them are additions where a spike arrives: see [energy](energy.md).
 
 **Accuracies are published ones, in per cent, with the place where they were read; none was reproduced here.**
+
+## Making, loading, saving
+
+```python
+net = snnkit.create_model("qkformer_10_384", num_classes=100, neuron="klif")
+net(torch.rand(2, 3, 224, 224))  # pictures, shown for net.T steps -> [B, 100]
+net(torch.rand(4, 2, 3, 224, 224))  # sequences [T, B, C, H, W] -> [B, 100]
+
+backbone = snnkit.create_model("meta_spikeformer_15m", features_only=True)
+maps = backbone(torch.rand(2, 3, 224, 224))  # [T, B, C, H, W] each, fine to coarse
+backbone.feature_channels, backbone.feature_strides  # [64, 128, 256, 360], [4, 8, 16, 16]
+
+weights = torch.load("8_384.pth", map_location="cpu", weights_only=True)["state_dict"]  # of the public code
+net, unused = snnkit.models.from_reference("sdt_8_384", weights)
+snnkit.save_model(net, "sdt.safetensors")  # with its settings and a hash of every tensor
+net = snnkit.load_model("sdt.safetensors", T=2)
+```
+
+`from_reference` and `load_model` take `features_only=True` too, and leave the weights of the classifier out.
+`snnkit list quantized` names the networks with low-bit weights, see [quantization](quantization.md).
 """
 
 LIVELY = """

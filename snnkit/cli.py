@@ -16,7 +16,17 @@ from .registry import closest
 
 __all__ = ["main"]
 
-KINDS = ("models", "neurons", "surrogates", "readouts", "losses", "datasets", "profiles", "recipes")
+KINDS = (
+    "models",
+    "quantized",
+    "neurons",
+    "surrogates",
+    "readouts",
+    "losses",
+    "datasets",
+    "profiles",
+    "recipes",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +82,11 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")
     train.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
     train.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
-    train.add_argument("--dry-run", action="store_true", help="one step of a published recipe, on noise")
+    train.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="one step of a published recipe, on noise; nothing is kept without --out",
+    )
 
     evaluate = commands.add_parser("evaluate", help="accuracy of a trained model on unseen data")
     evaluate.set_defaults(run=_evaluate)
@@ -165,6 +179,8 @@ def _demo(args: argparse.Namespace) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from tempfile import TemporaryDirectory
+
     from .train import train
 
     overrides = list(args.overrides)
@@ -174,9 +190,14 @@ def _train(args: argparse.Namespace) -> None:
         overrides.append(f"--seed_everything={args.seed}")
     if args.epochs is not None:
         overrides.append(f"--trainer.max_epochs={args.epochs}")
-    out = args.out or f"runs/{Path(args.recipe).stem}"
     how = {"resume": args.resume, "overwrite": args.overwrite, "tensorboard": args.tensorboard}
     how["dry_run"] = args.dry_run
+    if args.dry_run and args.out is None:  # a folder in runs/ would be in the way of the training itself
+        with TemporaryDirectory() as nowhere:
+            train(args.recipe, nowhere, overrides, **how)
+        print(f"{args.recipe} starts: one step on noise of the shape of its data; nothing was kept")
+        return
+    out = args.out or f"runs/{Path(args.recipe).stem}"
     train(args.recipe, out, overrides, **how)
     print(f"wrote {out}/  (snnkit evaluate --checkpoint {out}, snnkit energy --checkpoint {out})")
 
@@ -278,6 +299,10 @@ def _names(kind: str) -> list[str]:
             from .models import list_models
 
             return list_models()
+        case "quantized":
+            from .train import QUANTIZED_MODELS
+
+            return QUANTIZED_MODELS.names()
         case "neurons":
             from .neurons import NEURONS
 
@@ -310,14 +335,15 @@ def _names(kind: str) -> list[str]:
 
 def _models(args: argparse.Namespace) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from .models import model_table
 
     rows = model_table(args.pattern)
     if not rows:
         raise UnknownNameError(f"models: no model fits {args.pattern!r}. Names: snnkit list models.")
-    table = Table("model", "input", "parameters", "MACs/step", "published accuracy", "read in", box=None)
+    name = Column("model", no_wrap=True)  # whole in a narrow terminal too
+    table = Table(name, "input", "parameters", "MACs/step", "published accuracy", "read in", box=None)
     for row in rows:
         size, macs = f"{row.parameters / 1e6:.2f} M", f"{row.macs / 1e9:.2f} G"
         table.add_row(row.name, row.input, size, macs, row.accuracy, row.source)

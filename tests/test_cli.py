@@ -44,6 +44,14 @@ def test_list_with_a_pattern(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.split() == ["sdt_8_384", "sdt_8_512", "sdt_8_768"]
 
 
+def test_names_of_models_are_whole_in_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["models", "max_former_cifar*"]) == 0
+    assert " max_former_cifar_4_384 " in capsys.readouterr().out
+
+
 def test_info_names_versions(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     out = capsys.readouterr().out

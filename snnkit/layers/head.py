@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..checks import integer
+from ..checks import flag, integer
 from ..errors import ConfigError, ShapeError
 from ..neurons import NeuronFactory
 from ..readout import READOUTS
@@ -45,6 +45,7 @@ class Head(nn.Module):
         self.neuron_first = neuron_first
         self.readout = READOUTS.get(readout)()
         self.linear = _classifier(width, num_classes * self.readout.group, bias)
+        flag("Head.distill", distill)
         self.teacher = _classifier(width, num_classes * self.readout.group, bias) if distill else None
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -71,9 +71,11 @@ def load_model(
         path: a ``.safetensors`` file.
         prepare: what was done, in place, to the network before its weights were trained, as quantisation.
         overrides: settings that replace saved ones and do not change weights, as ``readout`` or ``T``.
+            ``features_only=True`` leaves the classifier out.
 
     Raises:
         CheckpointError: missing, truncated or altered file, or weights that do not fit.
+        ConfigError: overrides that are no settings, or that change weights.
         UntrustedFileError: a pickle (``.pt``, ``.ckpt``): those can run code and are not read here.
     """
     tensors, described = _read(path)
@@ -96,11 +98,14 @@ def load_model(
     net = create_model(**(config | overrides))
     if prepare is not None:
         prepare(net)
+    if getattr(net, "head", True) is None:
+        tensors = {name: t for name, t in tensors.items() if not name.startswith("head.")}
     try:
         net.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{quote(str(path))}: the weights do not fit their configuration: {error}"
+    except RuntimeError as error:  # the file fits its own configuration
+        raise ConfigError(
+            f"load_model: the weights in {quote(str(path))} do not fit {quote(overrides)}: "
+            f"{' '.join(str(error).split())} Override settings that change no weights."
         ) from error
     return net.eval()
 

@@ -126,8 +126,10 @@ def _stages(
     local: Mapping[str, Any] | None = None,
     layer_scale: float | None = None,
 ) -> list[Stage]:
-    require(len(widths) == 4, "widths", widths, "four numbers of channels")
-    require(len(depths) == len(strides) == 5, "depths, strides", (depths, strides), "five ints each")
+    for name, values, count in (("widths", widths, 4), ("depths", depths, 5), ("strides", strides, 5)):
+        require(
+            isinstance(values, Sequence) and len(values) == count, name, values, f"a list of {count} ints"
+        )
     require(widths[0] % 2 == 0, "widths", widths, "an even first width")
     stages = []
     for i, width in enumerate((widths[0] // 2, *widths)):

@@ -21,7 +21,8 @@ from .lamb import LAMB
 from .mixers import MIXER_KINDS, MixerKind, random_mixers, set_mixers, without_mixers
 from .mixing import Mixing
 from .optim import OptimizerName, adamw_cosine, parameter_groups, warmup_cosine
-from .published import PUBLISHED_RECIPES, PublishedRecipe
+from .published import PUBLISHED_RECIPES
+from .published_recipe import PublishedRecipe
 from .quantization import QuantizationSchedule
 from .quantized import QUANTIZED_MODELS, create_quantized
 from .run import list_recipes, recipe_path, train

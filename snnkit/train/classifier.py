@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
@@ -15,15 +14,12 @@ from torch import Tensor
 from ..checks import choice, number
 from ..data import Batch
 from ..data.transforms import NDA, CloudAugment, FrameAugment, ImageAugment
-from ..errors import ConfigError, NumericsError, quote
+from ..errors import ConfigError, NumericsError
 from ..losses import LOSSES, rate_regularizer
-from ..models import create_model
-from ..quant import quantize
-from ..registry import closest
 from .distill import Distillation
-from .evaluate import open_model
-from .mixers import MixerKind, set_mixers
+from .mixers import MixerKind
 from .mixing import Mixing
+from .network import build_network, known_keys
 from .optim import OptimizerName, warmup_cosine
 from .quantization import QuantizationSchedule
 from .rates import spike_outputs
@@ -101,30 +97,27 @@ class Classifier(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        fixed = ("num_classes", "in_channels", "img_size", "readout")
-        _known("settings", settings, [], forbidden=fixed)
-        _known("loss_settings", loss_settings, list(inspect.signature(LOSSES.get(loss)).parameters)[3:])
-        augment = dict(augment or {})
-        kind = _AUGMENTS[choice("model.augment.name", augment.pop("name", "affine"), _AUGMENTS)]
-        _known("augment", augment, [f.name for f in fields(kind)])
         data = {"num_classes": num_classes, "in_channels": in_channels, "img_size": img_size}
-        self.net = create_model(name, neuron=neuron, **data, **(settings or {}), readout=readout)
-        self.net.config = {k: v for k, v in (self.net.config or {}).items() if k != "readout"}
-        self.mixers = mixers
-        set_mixers(self.net, mixers)
-        if start_from is not None:
-            self.net.load_state_dict(open_model(start_from)[0].state_dict())
-        if channels_last:
-            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.quant, self.quant_schedule = quant, quant_schedule or {}
-        _known("quant_schedule", quant_schedule, list(inspect.signature(QuantizationSchedule).parameters))
+        self.net = build_network(
+            name,
+            neuron,
+            settings,
+            {**data, "readout": readout},
+            mixers=mixers,
+            start_from=start_from,
+            channels_last=channels_last,
+            quant=quant,
+        )
+        self.mixers, self.quant, self.quant_schedule = mixers, quant, quant_schedule or {}
+        known_keys("quant_schedule", quant_schedule, list(inspect.signature(QuantizationSchedule).parameters))
         if quant_schedule and quant is None:
             raise ConfigError("model.quant_schedule: got settings without model.quant, which they belong to.")
-        if quant is not None:
-            _known("quant", quant, list(inspect.signature(quantize).parameters)[1:-1])
-            quantize(self.net, **quant, inplace=True)
+        known_keys("loss_settings", loss_settings, list(inspect.signature(LOSSES.get(loss)).parameters)[3:])
+        augment = dict(augment or {})
+        kind = _AUGMENTS[choice("model.augment.name", augment.pop("name", "affine"), _AUGMENTS)]
+        known_keys("augment", augment, [f.name for f in fields(kind)])
         if distill is not None:
-            _known("distill", distill, list(inspect.signature(Distillation).parameters))
+            known_keys("distill", distill, list(inspect.signature(Distillation).parameters))
         elif getattr(self.net.head, "teacher", None) is not None:
             raise ConfigError(
                 "model.settings.distill: the second head learns from a teacher. Set model.distill.teacher."
@@ -138,7 +131,7 @@ class Classifier(L.LightningModule):
         self.ema = number("Classifier.ema", ema, at_least=0, below=1)
         self.optimizer, self.min_lr = optimizer, min_lr
         self.augment = kind(**augment) if augment or kind in (NDA, ImageAugment) else None
-        _known("mixing", mixing, [f.name for f in fields(Mixing)])
+        known_keys("mixing", mixing, [f.name for f in fields(Mixing)])
         self.mixing = Mixing(**(mixing or {}))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -212,19 +205,6 @@ class Classifier(L.LightningModule):
             warmup_steps=min(int(self.warmup_epochs * per_epoch), total),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def _known(
-    name: str, given: Mapping[str, Any] | None, known: Sequence[str], forbidden: Sequence[str] = ()
-) -> None:
-    """Refuse keys that nothing takes, and those that the data decide."""
-    for key in given or {}:
-        if key in forbidden:
-            raise ConfigError(f"model.{name}: {key} comes from the data or the trainer; leave it out.")
-        if known and key not in known:
-            raise ConfigError(
-                f"model.{name}: unknown key {quote(key)}{closest(key, known)} Keys: {', '.join(known)}."
-            )
 
 
 def _mean_over_time(logits: Tensor, mask: Tensor | None) -> Tensor:

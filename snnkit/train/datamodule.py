@@ -170,10 +170,9 @@ class EventData(L.LightningDataModule):
             try:
                 self._plain[split] = factory(split=split, **arguments)
             except TypeError as error:
-                raise ConfigError(
-                    f"data set {self.dataset!r}: {error}. Give the folder of the "
-                    "recordings (--data FOLDER, data.root), or check data.settings."
-                ) from error
+                missing = "'root'" in str(error) and not self.root
+                hint = "Name the folder of its files: --data FOLDER" if missing else "Check data.settings"
+                raise ConfigError(f"data set {self.dataset!r}: {error}. {hint} (data.root).") from error
         return as_configured(
             self._plain[split], self.transforms, training=training, seed=self.seed, cache_dir=self.cache_dir
         )

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import logging
 import re
 import shutil
@@ -241,8 +242,6 @@ def _readable(message: str) -> str:
     """The first lines of a parser message, with the nearest known key for an unknown one."""
     known = ["seed_everything", "model", "data", "trainer"]
     for prefix, cls in (("model", Classifier), ("data", EventData), ("trainer", L.Trainer)):
-        import inspect
-
         known += [f"{prefix}.{name}" for name in inspect.signature(cls).parameters]
     if re.search(r"required: model\.name", message):
         return (

@@ -35,6 +35,11 @@ def test_operations_on_values(name: str, share: float, wanted: list[int]) -> Non
     assert bytes_of(getattr(rand_augment, name)(x, share, 1.0)) == wanted
 
 
+def test_equalize_keeps_what_has_one_value() -> None:
+    x = torch.cat([image(10, 100, 127, 200).expand(-1, 1, -1, -1), image(40, 40, 40, 40)[:, :1]], 1)
+    torch.testing.assert_close(rand_augment._equalize(x, 0.0, 1.0)[:, 1], x[:, 1])
+
+
 def test_sharpness_and_colour_of_what_has_none() -> None:
     flat = torch.full((1, 3, 5, 5), 0.4)
     for operation in rand_augment._OPERATIONS[7:11]:

@@ -140,3 +140,16 @@ def test_every_tensor_of_every_size_has_a_published_name(name: str) -> None:
     with torch.device("meta"):
         net = create_model(name)
     assert len(to_reference(net)) == len(net.state_dict())
+
+
+@pytest.mark.parametrize("name", MICRO)
+def test_feature_maps_of_a_trained_classifier(name: str) -> None:
+    net, x = create_model(name).eval(), torch.rand(4, 1, 2, 16, 16)
+    given = to_reference(net)
+    maps, unused = from_reference(name, given, features_only=True)
+    own = net.state_dict()
+    assert all(torch.equal(t, own[key]) for key, t in maps.state_dict().items())
+    assert len(unused) == sum(key.startswith("head.") for key in own) > 0
+    assert len(maps(x)) == len(maps.feature_strides)
+    with pytest.raises(CheckpointError, match=f"{re.escape(unused[0])}: missing"):
+        from_reference(name, {key: t for key, t in given.items() if key not in unused})

@@ -39,6 +39,17 @@ def test_round_trip(saved: Path) -> None:
     assert not tensors
 
 
+def test_feature_maps_of_a_saved_classifier(saved: Path) -> None:
+    net, maps = snnkit.load_model(saved), snnkit.load_model(saved, features_only=True)
+    assert maps(torch.rand(1, 2, 16, 16))[0].shape == (4, 1, 16, 4, 4)
+    assert maps.state_dict().keys() == {k for k in net.state_dict() if not k.startswith("head.")}
+
+
+def test_overrides_change_no_weights(saved: Path) -> None:
+    with pytest.raises(ConfigError, match=r"do not fit.*num_classes.*size mismatch for head"):
+        snnkit.load_model(saved, num_classes=3)
+
+
 def test_a_compiled_model_is_saved_as_itself(tmp_path: Path) -> None:
     net = snnkit.create_model("sdt_test", width=16)
     snnkit.save_model(torch.compile(net, backend="eager"), tmp_path / "m.safetensors")

@@ -54,7 +54,7 @@ def test_recipes_name_what_exists(name: str) -> None:
     assert recipe.processes is None or recipe.processes >= 1
     with torch.device("meta"):
         assert snnkit.create_model(recipe.model) is not None
-    assert recipe.accuracy != "-" or recipe.model.startswith(("spikingresformer", "qsd"))
+    assert recipe.accuracy != "-" or recipe.model.startswith("spikingresformer")
 
 
 @pytest.mark.filterwarnings("ignore:no spike in epoch")  # fresh networks
@@ -87,6 +87,26 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--model.name=spikformer_test", "--model.settings={width: 8, heads: 1}"]
     with pytest.warns(UserWarning, match="no spike"):
         assert main(["train", "spikformer_cifar10", "--dry-run", "--out", str(tmp_path / "b"), *options]) == 0
+
+
+def test_dry_run_is_not_in_the_way_of_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--model.name=sdt_test", "--model.settings={width: 8, heads: 1}"]
+    assert main(["train", "sdt_cifar10", "--dry-run", *options]) == 0
+    assert "sdt_cifar10 starts" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    assert main(["train", "sdt_cifar10"]) == 2
+    assert "--data FOLDER" in capsys.readouterr().err
+
+
+def test_accuracy_is_that_of_the_settings() -> None:
+    """Not of other steps, or other weights, where the recipe has its own."""
+    assert "T=1" in PUBLISHED_RECIPES["meta_spikeformer_imagenet"].accuracy
+    assert "4 bits" in PUBLISHED_RECIPES["qsd_imagenet"].accuracy
+    assert "none for T=10" in PUBLISHED_RECIPES["sdt_cifar10dvs"].accuracy
+    assert PUBLISHED_RECIPES["sdt_cifar10"].accuracy.startswith("CIFAR-10/100 95.6/78.4, T=4 (STEP")
 
 
 def test_dry_run_needs_a_published_recipe(tmp_path: Path) -> None:

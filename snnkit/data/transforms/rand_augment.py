@@ -90,8 +90,8 @@ def _equalize(x: Tensor, share: float, sign: float) -> Tensor:
     for channel in levels.unbind(1):
         counts = torch.bincount(channel.flatten(), minlength=256)
         before = counts.cumsum(0) - counts
-        span = (channel.numel() - counts[channel.max()]).clamp(min=1)
-        out.append((before / span)[channel])
+        span = channel.numel() - counts[channel.max()]
+        out.append((before / span)[channel] if span > 0 else channel / 255)  # one value alone stays
     return torch.stack(out, 1).to(x.dtype)
 
 

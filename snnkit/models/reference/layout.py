@@ -35,6 +35,10 @@ class KeyLayout:
         for name, there in pairs:
             self.conv(f"{here}.{name}", conv.format(there), norm.format(there))
 
+    def behind(self, here: str) -> list[str]:
+        """Published paths of everything inside of our module ``here``."""
+        return [there for path, there in self.paths.items() if path.startswith(f"{here}.")]
+
     def there(self, key: str) -> str | None:
         """The published name of a tensor of ours, None if it has none."""
         module, _, leaf = key.rpartition(".")

@@ -22,7 +22,8 @@ class ReferenceImport(NamedTuple):
 
     Attributes:
         net: in evaluation mode. unused: keys that take no part in the computation of the published code (or,
-            for QSD-Transformer, belong to its quantisers), and are left out.
+            for QSD-Transformer, belong to its quantisers; or, with ``features_only``, to the classifier), and
+            are left out.
     """
 
     net: Backbone
@@ -40,7 +41,8 @@ def from_reference(name: str, state_dict: Mapping[str, Tensor], **settings: Any)
         name: a model of :func:`reference_models`.
         state_dict: its keys as published, with or without the prefix ``module.`` of data-parallel training.
             Read a pickled checkpoint of somebody else with ``torch.load(path, weights_only=True)``.
-        settings: as for :func:`snnkit.create_model`: those that the weights were trained with.
+        settings: as for :func:`snnkit.create_model`: those that the weights were trained with. With
+            ``features_only=True`` the maps are those of the classifier that was trained.
 
     Raises:
         UnknownNameError: no such model. ConfigError: the layout of its family is not known.
@@ -76,7 +78,8 @@ def from_reference(name: str, state_dict: Mapping[str, Tensor], **settings: Any)
             own[key] = like
         else:
             wrong.append(f"{there}: missing")
-    unused = [key for key in given if any(re.fullmatch(dead, key) for dead in layout.dead)]
+    heads = [] if net.head is not None else [rf"{re.escape(path)}\..*" for path in layout.behind("head")]
+    unused = [key for key in given if any(re.fullmatch(dead, key) for dead in (*layout.dead, *heads))]
     wrong += [f"{key}: not part of this model" for key in given if key not in unused]
     if wrong:
         listing = "; ".join(map(quote, wrong[:20])) + (f"; and {len(wrong) - 20} more" * (len(wrong) > 20))
