@@ -1,4 +1,4 @@
-"""Integers that stand for real numbers, ``real = a n + b``, and the two ways on: a table, or a common scale."""
+"""Integers that stand for real numbers, ``real = a n + b``, and two ways on: a table, or a common scale."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["EXACT", "INT32", "Value", "multipliers", "thresholds"]
 
 INT32, EXACT = 2**31 - 1, 2**53 - 1
 _MULTIPLIER_BITS = 21
+_MOST = 62  # bits by which an int64 may be shifted
 _FINE = 32  # bits of shift behind which a multiplier of an int32 is wrong by a quarter of a unit at most
 
 
@@ -91,7 +92,7 @@ def multipliers(x: Value, fraction: int, path: str) -> Multipliers:
         R = torch.floor(x.b * 2.0 ** (fraction + shift) + half * 2.0**shift)
         return M, R, float((M.abs() * max(-x.low, x.high) + R.abs()).max())
 
-    shift = max(0, _MULTIPLIER_BITS - exponent)
+    shift = min(max(0, _MULTIPLIER_BITS - exponent), _MOST)
     M, R, largest = factors(shift)
     while not largest <= EXACT and shift > _FINE:  # a small a beside a large b
         shift -= 1

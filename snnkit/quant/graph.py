@@ -3,8 +3,8 @@
 The network is run on one step of an example whose tensors remember where they come from. Layers, norms,
 neurons, poolings and read-outs are leaves; between them every function of torch is recorded by its meaning.
 Nothing is known about classes of networks, so this works on foreign ones too. An operation without a meaning
-here leaves a tensor that knows its name, and only if it is needed does :func:`record` refuse. So does one that
-was written into: ``y = x.add_(1)`` goes on as ``y``, whatever else shares its memory is lost.
+here leaves a tensor that knows its name, and only if it is needed does :func:`record` refuse. The same holds for
+writing in place: ``y = x.add_(1)`` goes on as ``y``, whatever else shares its memory is lost.
 
 In evaluation every step is computed by itself (:func:`snnkit.sequence.per_step`), so with one step ``unbind``
 is the folding of time into the batch and ``stack`` its undoing; recorded as such, they hold for any T and B.
@@ -24,6 +24,7 @@ from ..errors import QuantConfigError, ShapeError
 from ..neurons import Neuron
 from ..readout import Readout
 from .fold import NORMS
+from .modes import evaluating
 from .quantize import WEIGHT_LAYERS
 
 __all__ = ["Graph", "Node", "record"]
@@ -118,13 +119,8 @@ def record(model: nn.Module, example: Tensor) -> Graph:
         raise ShapeError(f"record: got shape {tuple(example.shape)}, expected [T, B, ...] with T >= 1.")
     graph = Graph()
     graph.add(Node("input", (), (1, *example.shape[1:])))
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(False), torch.no_grad(), _leaves(model, graph):
-            out = model(_Traced.wrap(example[:1].clone(), graph, 0))
-    finally:
-        model.train(training)
+    with evaluating(model), torch.inference_mode(False), torch.no_grad(), _leaves(model, graph):
+        out = model(_Traced.wrap(example[:1].clone(), graph, 0))
     graph.output = _index(out, "the output of the network")
     return graph
 
@@ -151,8 +147,9 @@ def _recorder(path: str, module: nn.Module, forward: Callable[..., Tensor], grap
         op = next((kind for kind, cls in kinds.items() if isinstance(module, cls)), "pool")  # type: ignore[arg-type]
         args = {}
         if op == "pool":
-            found = (module.stride, module.padding, module.dilation, module.ceil_mode)
-            args = _pool_args(module.kernel_size, *found, path)
+            pool: Any = module
+            found = (pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
+            args = _pool_args(pool.kernel_size, *found, path)
             args["axes"] = 1 if isinstance(module, nn.MaxPool1d) else 2
         node = Node(op, (source,), tuple(out.shape), args, module, path)
         return _Traced.wrap(out, graph, graph.add(node))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
@@ -122,6 +123,13 @@ class Classifier(L.LightningModule):
             raise ConfigError("model.quant_schedule: got settings without model.quant, which they belong to.")
         if quant is not None:
             _known("quant", quant, list(inspect.signature(quantize).parameters)[1:-1])
+            if start_from is None:
+                warnings.warn(
+                    "model.quant without model.start_from: low-bit weights are trained from random ones, at a "
+                    f"learning rate of {lr:g}. Train the float network first and give its folder as "
+                    "--model.start_from, or set --model.lr and --trainer.max_epochs for a training from scratch.",
+                    stacklevel=2,
+                )
             quantize(self.net, **quant, inplace=True)
         if distill is not None:
             _known("distill", distill, list(inspect.signature(Distillation).parameters))

@@ -326,6 +326,27 @@ def test_damaged_files(tmp_path: Path) -> None:
         quant.load_integer(tmp_path / "nothing")
 
 
+@pytest.mark.parametrize(
+    ("op", "name", "value"),
+    [
+        ("rescale", "shift", -1),
+        ("rescale", "shift", 63),
+        ("lif", "bits", 2**40),
+        ("lif", "reset", 1.5),
+        ("layer", "bound", -4),
+        ("layer", "conv", [1]),
+        ("layer", "conv", {"stride": 1}),
+    ],
+)
+def test_altered_files_with_the_right_hash(tmp_path: Path, op: str, name: str, value: Any) -> None:
+    made = quant.convert_to_integer(quant.quantize(chain(NEURONS["lif"]), 4), spikes(1, 1, 2, 9, 9))
+    next(i for i in made.program.instructions if i.op == op).args[name] = value
+    path = tmp_path / "altered.safetensors"
+    path.write_bytes(serialised(made.program))
+    with pytest.raises(FormatError, match=rf"instruction \d+: (setting )?{name}"):
+        quant.load_integer(path)
+
+
 class _Softmax(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.softmax(-1)
