@@ -3,8 +3,8 @@
 The network is run on one step of an example whose tensors remember where they come from. Layers, norms,
 neurons, poolings and read-outs are leaves; between them every function of torch is recorded by its meaning.
 Nothing is known about classes of networks, so this works on foreign ones too. An operation without a meaning
-here leaves a tensor that knows its name, and only if it is needed does :func:`record` refuse. The same holds for
-writing in place: ``y = x.add_(1)`` goes on as ``y``, whatever else shares its memory is lost.
+here leaves a tensor that knows its name, and only if it is needed does :func:`record` refuse. Writing in
+place is such an operation: ``y = x.add_(1)`` goes on as ``y``, whatever else shares its memory is lost.
 
 In evaluation every step is computed by itself (:func:`snnkit.sequence.per_step`), so with one step ``unbind``
 is the folding of time into the batch and ``stack`` its undoing; recorded as such, they hold for any T and B.

@@ -218,7 +218,7 @@ class _Builder:
             raise QuantConfigError(
                 f"convert_to_integer: the read-out {node.path} is not the end of the network."
             )
-        module = node.module
+        module: Any = node.module
         self.readout = next((name for name in READOUTS.names() if READOUTS.get(name) is type(module)), None)
         if self.readout is None or module.group != READOUTS.get(self.readout)().group:
             raise QuantConfigError(

@@ -12,7 +12,7 @@ __all__ = ["evaluating"]
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Inside, all modules are in evaluation mode; afterwards each is in its own again, as norms held still."""
+    """Inside, all modules are in evaluation mode; afterwards each is in its own again."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

@@ -60,8 +60,8 @@ class Offence:
 class ProductWatch(TorchDispatchMode):
     """Looks at every product; :meth:`run` once per input.
 
-    A tensor is constant if it is made of parameters, buffers and numbers alone. Storages are known by address:
-    whatever is made later at the same address passes here, too.
+    A tensor is constant if it is made of parameters, buffers and numbers alone. Storages are known by
+    address: whatever is made later at the same address passes here, too.
     """
 
     def __init__(self, model: nn.Module, exempt: set[str]) -> None:

@@ -125,9 +125,9 @@ class Classifier(L.LightningModule):
             _known("quant", quant, list(inspect.signature(quantize).parameters)[1:-1])
             if start_from is None:
                 warnings.warn(
-                    "model.quant without model.start_from: low-bit weights are trained from random ones, at a "
+                    "model.quant without model.start_from: trains low-bit weights from random ones, at a "
                     f"learning rate of {lr:g}. Train the float network first and give its folder as "
-                    "--model.start_from, or set --model.lr and --trainer.max_epochs for a training from scratch.",
+                    "--model.start_from, or choose --model.lr and --trainer.max_epochs for it.",
                     stacklevel=2,
                 )
             quantize(self.net, **quant, inplace=True)

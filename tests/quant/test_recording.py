@@ -145,7 +145,7 @@ def test_examples_are_checked(x: Tensor, error: type[Exception]) -> None:
 
 
 def test_a_norm_that_has_almost_vanished() -> None:
-    """Its factors need many bits of shift, its offsets must fit all the same; beyond reach they are refused."""
+    """Its factors need many bits of shift, and its offsets must fit all the same, or are refused."""
     norm = nn.BatchNorm2d(6)
     nn.init.constant_(norm.weight, 1e-9)
     nn.init.constant_(norm.bias, 0.5)
