@@ -56,7 +56,7 @@ def convert_to_integer(
             (``clip((n M + R) >> f, 0, D)``).
         fraction: bits behind the binary point of membranes and residuals, 4..24.
         input_scale: real value of one input count. Default 1 if the example is integers, else 1/255.
-        input_high: the largest input count; larger inputs are clipped.
+        input_high: the largest input count. Inputs of the program beyond 0..input_high are clipped.
         verify: compare with :func:`simulate_integer` on the example.
 
     Returns:
@@ -65,7 +65,9 @@ def convert_to_integer(
 
     Raises:
         QuantConfigError: a layer that is not quantised or reads a membrane; an operation, norm or neuron
-            without an integer form. AccumulatorOverflowError: a sum that may leave int32, naming the layer.
+            without an integer form; an example outside of the counts. AccumulatorOverflowError: a sum that
+            may leave int32, naming the layer. NumericsError: NaN or Inf in the network or the example.
+            ShapeError: no time axis.
     """
     choice("convert_to_integer.form", form, ("threshold", "shift"))
     integer("convert_to_integer.fraction", fraction, 4, 24)
@@ -76,6 +78,12 @@ def convert_to_integer(
         input_scale = 1.0 if bool((example_input == example_input.round()).all()) else 1 / 255
     number("convert_to_integer.input_scale", input_scale, above=0)
     _check_range(example_input, input_scale, input_high)
+    for name, t in (*model.named_parameters(), *model.named_buffers()):
+        if not bool(t.isfinite().all()):
+            raise NumericsError(
+                f"convert_to_integer: {name} holds NaN or Inf, for which there are no codes. Start from a "
+                "checkpoint before the training diverged."
+            )
     builder = _Builder(record(model, example_input), form, fraction, input_scale, input_high)
     made = IntegerModel(builder.build()).to(example_input.device)
     if verify:

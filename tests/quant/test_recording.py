@@ -144,6 +144,15 @@ def test_examples_are_checked(x: Tensor, error: type[Exception]) -> None:
         quant.convert_to_integer(quant.quantize(Net(), 4), x)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("scheme", ["lsq", "ternary"])
+def test_a_diverged_network_has_no_codes(scheme: str, value: float) -> None:
+    q = quant.quantize(Net(), 4 if scheme == "lsq" else 2, scheme=scheme, skip=())
+    q.first.body.parametrizations.weight.original.data.view(-1)[0] = value
+    with pytest.raises(NumericsError, match=r"first\.body\.parametrizations\.weight.* holds NaN or Inf"):
+        quant.convert_to_integer(q, spikes(2, 1, 2, 7, 7))
+
+
 def test_a_norm_that_has_almost_vanished() -> None:
     """Its factors need many bits of shift, and its offsets must fit all the same, or are refused."""
     norm = nn.BatchNorm2d(6)
