@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..checks import integer
 from ..errors import QuantConfigError
+from .modes import evaluating
 from .quantize import original_weight, quantized_layers
 
 __all__ = ["calibrate", "measure_norms"]
@@ -64,20 +65,18 @@ def measure_norms(model: nn.Module, batches: Iterable[Any]) -> int:
         for m in model.modules()
         if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.running_mean is not None
     ]
-    modes, momenta = {m: m.training for m in model.modules()}, {m: m.momentum for m in norms}
-    model.eval()
+    momenta = {m: m.momentum for m in norms}
     seen = 0
     try:
-        for x in batches:
-            for norm in () if seen else norms:
-                norm.reset_running_stats()
-                norm.momentum = None  # a plain mean over the batches
-                norm.train()
-            model(x)
-            seen += 1
+        with evaluating(model):
+            for x in batches:
+                for norm in () if seen else norms:
+                    norm.reset_running_stats()
+                    norm.momentum = None  # a plain mean over the batches
+                    norm.train()
+                model(x)
+                seen += 1
     finally:
         for norm, momentum in momenta.items():
             norm.momentum = momentum
-        for module, mode in modes.items():
-            module.training = mode
     return seen

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..checks import flag
 from ..errors import InputTypeError, SpikeDrivenError
+from .modes import evaluating
 from .product_watch import Offence, ProductWatch
 from .quantize import weight_layers
 
@@ -22,7 +23,8 @@ class SpikeProof:
 
     Attributes:
         layers: path -> "binary" or "integer", the spikes that drive a product with weights.
-        counts: path -> the largest count that drives it, in spikes.
+        counts: path -> the largest count that drives it, in spikes; where outputs of several neurons are
+            joined, in their smallest unit: 1 beside quarters counts as 4.
         products: paths of products of two spike tensors; of counts, they are not expandable frame by frame.
         exempt: layers left out: encoders and, if allowed, the head.
         multiplications: path -> elementwise products with real values, as unfused scales and gates.
@@ -50,7 +52,8 @@ def assert_spike_driven(
         model, x, allow_encoder, allow_real_head: as in :func:`product_inputs`.
 
     Raises:
-        SpikeDrivenError: with all offending operands in ``.offences``. InputTypeError: no tensors.
+        SpikeDrivenError: with all offending operands in ``.offences``. InputTypeError: no tensors, or empty
+            ones.
     """
     proof = product_inputs(model, x, allow_encoder=allow_encoder, allow_real_head=allow_real_head)
     if proof.offences:
@@ -80,7 +83,7 @@ def product_inputs(
         allow_real_head: the last layer may, as of models that classify an average over tokens.
 
     Raises:
-        InputTypeError: no tensors.
+        InputTypeError: no tensors, or empty ones.
 
     Example:
         >>> net = torch.nn.Sequential(snnkit.LIF(), torch.nn.Linear(8, 8), torch.nn.Linear(8, 2))
@@ -92,16 +95,11 @@ def product_inputs(
     flag("product_inputs.allow_real_head", allow_real_head)
     exempt = {p for p, m in model.named_modules() if allow_encoder and getattr(m, "encoder", False) is True}
     if allow_real_head:
-        exempt.add(list(weight_layers(model))[-1])
+        exempt |= set(list(weight_layers(model))[-1:])
     watch = ProductWatch(model, exempt)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            for batch in _with_random([x] if isinstance(x, Tensor) else list(x)):
-                watch.run(batch)
-    finally:
-        model.train(training)
+    with evaluating(model), torch.no_grad():
+        for batch in _with_random([x] if isinstance(x, Tensor) else list(x)):
+            watch.run(batch)
     return SpikeProof(
         watch.layers,
         watch.counts,
@@ -113,13 +111,15 @@ def product_inputs(
 
 
 def _with_random(given: list[Tensor]) -> Iterator[Tensor]:
-    if not given or not all(isinstance(x, Tensor) for x in given):
-        raise InputTypeError("product_inputs: got no tensor, expected inputs [T, B, ...].")
+    if not given or not all(isinstance(x, Tensor) and x.numel() for x in given):
+        raise InputTypeError(
+            "product_inputs: got no tensor, or an empty one, which proves nothing. Give inputs [T, B, ...]."
+        )
     yield from given
     x = given[0]
     generator = torch.Generator().manual_seed(0)
     yield x.flatten()[torch.randperm(x.numel(), generator=generator).to(x.device)].reshape(x.shape)
     noise = torch.rand(x.shape, generator=generator).to(x.device)
-    top = float(x.max()) if x.numel() else 1.0
+    top = float(x.max())
     counts = bool((x == x.round()).all())
     yield (noise * (top + 1)).floor().to(x.dtype) if counts else (noise * top).to(x.dtype)

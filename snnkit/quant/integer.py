@@ -7,7 +7,7 @@ never touch the codes. Where a value meets a neuron without memory, a and b go i
     ``theta[c, j] = ceil(((j - 1/2) step - b_c) / a_c)``     (for a_c < 0 on the other side)
 
 computed with exact fractions. Where it meets a membrane or a residual, it is brought to the common scale
-``2^-fraction``: ``(n M_c + R_c) >> shift``, ``M_c = round(a_c 2^(fraction + shift))``.
+``2^-fraction``: ``(n M_c + R_c) >> shift``, ``M_c = round(a_c 2^(fraction + shift))`` (:mod:`.affine`).
 
 The largest possible sum of every instruction follows from its codes and the largest counts, and is checked.
 """
@@ -15,8 +15,7 @@ The largest possible sum of every instruction follows from its codes and the lar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -25,7 +24,8 @@ from torch import Tensor, nn
 from ..checks import choice, flag, integer, number
 from ..errors import AccumulatorOverflowError, NumericsError, QuantConfigError
 from ..readout import READOUTS
-from ..registry import Registry
+from ..sequence import as_sequence, check_finite
+from .affine import EXACT, INT32, Value, multipliers, thresholds
 from .fold import affine_of
 from .graph import Graph, Node, record
 from .integer_neurons import Table, integer_neuron
@@ -34,29 +34,7 @@ from .quantize import original_weight, quantizer_of
 
 __all__ = ["convert_to_integer"]
 
-_INT32, _EXACT = 2**31 - 1, 2**53
-_MULTIPLIER_BITS = 21
 _KEPT = ("layer", "rescale", "add", "mul")  # results that are stored as int32
-
-
-@dataclass(frozen=True)
-class _Value:
-    """``real = a n + b`` for the integers n of program value ``at``, all within ``low..high``.
-
-    ``a`` and ``b`` are ``[]`` or ``[C]`` on ``axis``, in float64.
-    """
-
-    at: int
-    a: Tensor
-    b: Tensor
-    low: int
-    high: int
-    axis: int = 0
-
-    @property
-    def plain(self) -> bool:
-        """One positive scale and no offset: integers of a unit."""
-        return self.a.ndim == 0 and self.b.ndim == 0 and float(self.a) > 0 and float(self.b) == 0
 
 
 def convert_to_integer(
@@ -78,7 +56,7 @@ def convert_to_integer(
             (``clip((n M + R) >> f, 0, D)``).
         fraction: bits behind the binary point of membranes and residuals, 4..24.
         input_scale: real value of one input count. Default 1 if the example is integers, else 1/255.
-        input_high: the largest input count; larger inputs are clipped.
+        input_high: the largest input count. Inputs of the program beyond 0..input_high are clipped.
         verify: compare with :func:`simulate_integer` on the example.
 
     Returns:
@@ -87,15 +65,25 @@ def convert_to_integer(
 
     Raises:
         QuantConfigError: a layer that is not quantised or reads a membrane; an operation, norm or neuron
-            without an integer form. AccumulatorOverflowError: a sum that may leave int32, naming the layer.
+            without an integer form; an example outside of the counts. AccumulatorOverflowError: a sum that
+            may leave int32, naming the layer. NumericsError: NaN or Inf in the network or the example.
+            ShapeError: no time axis.
     """
     choice("convert_to_integer.form", form, ("threshold", "shift"))
     integer("convert_to_integer.fraction", fraction, 4, 24)
     integer("convert_to_integer.input_high", input_high, 1, 65_535)
     flag("convert_to_integer.verify", verify)
+    example_input = as_sequence(example_input, "convert_to_integer", min_ndim=3)
     if input_scale is None:
         input_scale = 1.0 if bool((example_input == example_input.round()).all()) else 1 / 255
     number("convert_to_integer.input_scale", input_scale, above=0)
+    _check_range(example_input, input_scale, input_high)
+    for name, t in (*model.named_parameters(), *model.named_buffers()):
+        if not bool(t.isfinite().all()):
+            raise NumericsError(
+                f"convert_to_integer: {name} holds NaN or Inf, for which there are no codes. Start from a "
+                "checkpoint before the training diverged."
+            )
     builder = _Builder(record(model, example_input), form, fraction, input_scale, input_high)
     made = IntegerModel(builder.build()).to(example_input.device)
     if verify:
@@ -107,18 +95,29 @@ def convert_to_integer(
     return made
 
 
+def _check_range(example: Tensor, scale: float, high: int) -> None:
+    """An input that counts cannot stand for would be clipped without a word."""
+    check_finite(example, "convert_to_integer")
+    low, top = (float(v) for v in example.aminmax()) if example.numel() else (0.0, 0.0)
+    if round(low / scale) < 0 or round(top / scale) > high:
+        raise QuantConfigError(
+            f"convert_to_integer: example_input reaches from {low:g} to {top:g}, counts 0..{high} of "
+            f"{scale:g} from 0 to {high * scale:g}. Give input_scale and input_high, or inputs in that range."
+        )
+
+
 class _Builder:
     def __init__(self, graph: Graph, form: str, fraction: int, input_scale: float, input_high: int) -> None:
         self.graph, self.form, self.fraction = graph, form, fraction
         self.input_scale, self.input_high = input_scale, input_high
         self.code: list[Instruction] = []
-        self.common: dict[int, tuple[_Value, _Value]] = {}  # a value, and the same in the common scale
+        self.common: dict[int, tuple[Value, Value]] = {}  # a value, and the same in the common scale
         self.readout: str | None = None
 
     def build(self) -> Program:
         """Lower every node in order."""
         zero = torch.zeros((), dtype=torch.float64)
-        values = [_Value(0, zero + self.input_scale, zero, 0, self.input_high)]
+        values = [Value(0, zero + self.input_scale, zero, 0, self.input_high)]
         for node in self.graph.nodes[1:]:
             values.append(getattr(self, f"_{node.op}")(node, *(values[i] for i in node.inputs)))
         out = self._to_common(values[self.graph.output], "the output")
@@ -129,13 +128,13 @@ class _Builder:
         )
 
     def _emit(
-        self, op: str, node: Node | str, inputs: tuple[_Value, ...], args: Any, tensors: Any, **of: Any
-    ) -> _Value:
+        self, op: str, node: Node | str, inputs: tuple[Value, ...], args: Any, tensors: Any, **of: Any
+    ) -> Value:
         """Append an instruction; its value."""
         path = node if isinstance(node, str) else node.path or node.op
         self.code.append(Instruction(op, tuple(v.at for v in inputs), args, tensors, path))
         value = replace(inputs[0], **({"at": len(self.code)} | of))
-        limit = _INT32 if op in _KEPT else _EXACT
+        limit = INT32 if op in _KEPT else EXACT
         worst = max(-value.low, value.high)
         if worst > limit:
             raise AccumulatorOverflowError(
@@ -146,7 +145,7 @@ class _Builder:
 
     # -- layers, norms, neurons ----------------------------------------------------------------------------
 
-    def _layer(self, node: Node, x: _Value) -> _Value:
+    def _layer(self, node: Node, x: Value) -> Value:
         layer = node.module
         assert layer is not None
         quantizer = quantizer_of(layer)
@@ -177,12 +176,12 @@ class _Builder:
         a = step.double() * x.a
         return self._emit("layer", node, (x,), args, tensors, a=a, b=b, low=low, high=high, axis=axis)
 
-    def _norm(self, node: Node, x: _Value) -> _Value:
+    def _norm(self, node: Node, x: Value) -> Value:
         assert node.module is not None
         a, b = (t.cpu() for t in affine_of(node.module))
         return replace(x, a=x.a * a, b=x.b * a + b, axis=1)
 
-    def _neuron(self, node: Node, x: _Value) -> _Value:
+    def _neuron(self, node: Node, x: Value) -> Value:
         neuron: Any = node.module
         found = integer_neuron(neuron, self.fraction)
         unit = torch.tensor(float(neuron.spike_unit), dtype=torch.float64)
@@ -194,24 +193,19 @@ class _Builder:
         after["high"] = found.args.get("levels", 1)
         return self._emit(found.op, node, (x,), found.args, found.tensors, **after)
 
-    def _table(self, node: Node, x: _Value, table: Table, after: dict[str, Any]) -> _Value:
+    def _table(self, node: Node, x: Value, table: Table, after: dict[str, Any]) -> Value:
         if self.form == "shift" and table.half_up:
             return self._shifted(node, x, table, after)
-        a, b = (t.tolist() if t.ndim else [t.item()] for t in torch.broadcast_tensors(x.a, x.b))
-        rows = [_thresholds(Fraction(p), Fraction(q), table) for p, q in zip(a, b, strict=True)]
-        theta = torch.tensor(rows, dtype=torch.int64).T.contiguous()  # [D, C]
-        sign = torch.tensor([-1 if p < 0 else 1 for p in a])
-        if theta.shape[1] == 1:
-            theta, sign = theta[:, 0], sign[0]
+        theta, sign = thresholds(x, table)
         return self._emit("threshold", node, (x,), {"axis": x.axis}, {"theta": theta, "sign": sign}, **after)
 
-    def _shifted(self, node: Node, x: _Value, table: Table, after: dict[str, Any]) -> _Value:
+    def _shifted(self, node: Node, x: Value, table: Table, after: dict[str, Any]) -> Value:
         """``clip((n M + R) >> f, 0, D)``: a rescaling to counts, half of one added."""
         step = float(table.step)
         counts = self._rescale(replace(x, a=x.a / step, b=x.b / step + 0.5), node.path, 0)
         return self._emit("clip", node, (counts,), {"high": table.levels}, {}, **after)
 
-    def _to_common(self, x: _Value, path: str) -> _Value:
+    def _to_common(self, x: Value, path: str) -> Value:
         """``x`` in units of ``2^-fraction``."""
         if x.plain and float(x.a) == 2.0**-self.fraction:
             return x
@@ -219,61 +213,55 @@ class _Builder:
             self.common[x.at] = (x, self._rescale(x, path, self.fraction))
         return self.common[x.at][1]
 
-    def _rescale(self, x: _Value, path: str, fraction: int) -> _Value:
+    def _rescale(self, x: Value, path: str, fraction: int) -> Value:
         """Integers of ``2^-fraction``, by one multiplier per channel."""
-        top = float(x.a.abs().max()) * 2.0**fraction
-        exponent = math.frexp(top)[1] if top else 0
-        shift = max(0, _MULTIPLIER_BITS - exponent)
-        M = torch.round(x.a * 2.0 ** (fraction + shift)).to(torch.int64)
-        half = 0.0 if fraction == 0 else 0.5  # to the nearest; counts have their half in b
-        R = torch.floor(x.b * 2.0 ** (fraction + shift) + half * 2.0**shift).to(torch.int64)
-        ends = torch.stack(torch.broadcast_tensors(M * x.low + R, M * x.high + R))
-        if int(ends.abs().max()) >= _EXACT:
-            raise AccumulatorOverflowError(
-                f"convert_to_integer: {path}: products of {int(ends.abs().max())} exceed 2^53. Use a smaller "
-                "fraction."
-            )
-        low, high = (int(v) for v in ((ends >> shift).min(), (ends >> shift).max()))
+        found = multipliers(x, fraction, path)
+        args, tensors = {"shift": found.shift, "axis": x.axis}, {"M": found.M, "R": found.R}
         zero = torch.zeros((), dtype=torch.float64)
-        of = {"a": zero + 2.0**-fraction, "b": zero, "low": low, "high": high, "axis": 0}
-        args = {"shift": shift, "axis": x.axis}
-        return self._emit("rescale", path, (x,), args, {"M": M, "R": R}, **of)
+        of = {"a": zero + 2.0**-fraction, "b": zero, "low": found.low, "high": found.high, "axis": 0}
+        return self._emit("rescale", path, (x,), args, tensors, **of)
 
-    def _readout(self, node: Node, x: _Value) -> _Value:
+    def _readout(self, node: Node, x: Value) -> Value:
         if node is not self.graph.nodes[self.graph.output]:
             raise QuantConfigError(
                 f"convert_to_integer: the read-out {node.path} is not the end of the network."
             )
-        self.readout = _name_of(node.module, READOUTS)
+        module: Any = node.module
+        self.readout = next((name for name in READOUTS.names() if READOUTS.get(name) is type(module)), None)
+        if self.readout is None or module.group != READOUTS.get(self.readout)().group:
+            raise QuantConfigError(
+                f"convert_to_integer: the read-out {node.path} ({module}) has no integer form. Use one of "
+                f"{', '.join(READOUTS.names())}, as it is by default."
+            )
         return x
 
     # -- sums and products ---------------------------------------------------------------------------------
 
-    def _add(self, node: Node, x: _Value, y: _Value) -> _Value:
+    def _add(self, node: Node, x: Value, y: Value) -> Value:
         if not (x.plain and y.plain and float(x.a) == float(y.a)):
             x, y = self._to_common(x, node.path or "add"), self._to_common(y, node.path or "add")
         return self._emit("add", node, (x, y), {}, {}, low=x.low + y.low, high=x.high + y.high)
 
-    def _mul(self, node: Node, x: _Value, y: _Value) -> _Value:
+    def _mul(self, node: Node, x: Value, y: Value) -> Value:
         x, y = self._counts(node, x), self._counts(node, y)
         return self._emit("mul", node, (x, y), {}, {}, a=x.a * y.a, high=x.high * y.high)
 
-    def _matmul(self, node: Node, x: _Value, y: _Value) -> _Value:
+    def _matmul(self, node: Node, x: Value, y: Value) -> Value:
         x, y = self._counts(node, x), self._counts(node, y)
         bound = x.high * y.high * self.graph.nodes[node.inputs[0]].shape[-1]
         return self._emit("matmul", node, (x, y), {"bound": bound}, {}, a=x.a * y.a, high=bound)
 
-    def _counts(self, node: Node, x: _Value) -> _Value:
+    def _counts(self, node: Node, x: Value) -> Value:
         if not x.plain or x.low < 0:
             raise QuantConfigError(
                 f"convert_to_integer: a product ({node.op}) of membranes, expected spikes."
             )
         return x
 
-    def _scale(self, node: Node, x: _Value) -> _Value:
+    def _scale(self, node: Node, x: Value) -> Value:
         return replace(x, a=x.a * node.args["factor"], b=x.b * node.args["factor"])
 
-    def _sum(self, node: Node, x: _Value) -> _Value:
+    def _sum(self, node: Node, x: Value) -> Value:
         x = x if x.plain else self._to_common(x, node.op)
         many = math.prod(self.graph.nodes[node.inputs[0]].shape[d] for d in node.args["dims"])
         if 0 in node.args["dims"] or (1 in node.args["dims"] and len(node.shape) > 3):
@@ -281,54 +269,35 @@ class _Builder:
         args = {"dims": node.args["dims"], "keep": node.args["keep"]}
         return self._emit("sum", node, (x,), args, {}, low=x.low * many, high=x.high * many)
 
-    def _mean(self, node: Node, x: _Value) -> _Value:
+    def _mean(self, node: Node, x: Value) -> Value:
         many = math.prod(self.graph.nodes[node.inputs[0]].shape[d] for d in node.args["dims"])
         total = self._sum(node, x)
         return replace(total, a=total.a / many)
 
-    def _pool(self, node: Node, x: _Value) -> _Value:
+    def _pool(self, node: Node, x: Value) -> Value:
         x = x if x.plain else self._to_common(x, node.path or "pool")
         return self._emit("pool", node, (x,), node.args, {})
 
     # -- shapes --------------------------------------------------------------------------------------------
 
-    def _fold(self, node: Node, x: _Value) -> _Value:
+    def _fold(self, node: Node, x: Value) -> Value:
         return self._emit("fold", node, (x,), {}, {}, axis=max(x.axis - 1, 0))
 
-    def _unfold(self, node: Node, x: _Value) -> _Value:
+    def _unfold(self, node: Node, x: Value) -> Value:
         return self._emit("unfold", node, (x,), {}, {}, axis=x.axis + 1)
 
-    def _flatten(self, node: Node, x: _Value) -> _Value:
+    def _flatten(self, node: Node, x: Value) -> Value:
         x = x if x.a.ndim == x.b.ndim == 0 or node.args["start"] > x.axis else self._to_common(x, "flatten")
         return self._emit("flatten", node, (x,), node.args, {})
 
-    def _unflatten(self, node: Node, x: _Value) -> _Value:
+    def _unflatten(self, node: Node, x: Value) -> Value:
         x = x if x.a.ndim == x.b.ndim == 0 or node.args["dim"] > x.axis else self._to_common(x, "unflatten")
         return self._emit("unflatten", node, (x,), node.args, {})
 
-    def _permute(self, node: Node, x: _Value) -> _Value:
+    def _permute(self, node: Node, x: Value) -> Value:
         x = x if x.a.ndim == x.b.ndim == 0 else self._to_common(x, "permute")
         return self._emit("permute", node, (x,), node.args, {})
 
 
-def _thresholds(a: Fraction, b: Fraction, table: Table) -> list[int]:
-    """``theta[j]``: count j is reached where ``sign(a) n >= theta[j]``."""
-    row = []
-    for j in range(1, table.levels + 1):
-        need = (Fraction(2 * j - 1, 2)) * table.step - b  # a n >= need, or > if a tie goes down
-        strict = not table.half_up and j % 2 == 1
-        if a == 0:
-            reached = need < 0 or (need == 0 and not strict)
-            row.append(-_INT32 if reached else _INT32)
-            continue
-        bound = need / abs(a)
-        row.append(max(-_INT32, min(_INT32, math.floor(bound) + 1 if strict else math.ceil(bound))))
-    return row
-
-
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _name_of(module: Any, registry: Registry) -> str:
-    return next(name for name in registry.names() if registry.get(name) is type(module))

@@ -28,8 +28,11 @@ from .program import Instruction, IntegerModel, Program
 __all__ = ["load_integer", "save_integer"]
 
 _FORMAT, _VERSION = "snnkit-integer", 1
-_FAULTS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, SnnkitError)
+_FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, SnnkitError)
 _SAMPLE = 2**26  # values of one sample at one step
+_SIGNED = ("v_rest", "v_reset")  # settings that may be negative
+_SHIFTS = 62  # bits by which an int64 may be shifted
+_CONV = {"stride", "padding", "dilation", "groups"}
 _HEAD = ("input_shape", "input_scale", "input_high", "output", "output_scale", "readout")
 
 
@@ -163,9 +166,16 @@ def _instruction(i: int, entry: Any, tensors: dict[str, Tensor]) -> Instruction:
         raise FormatError(f"instruction {i}: settings {quote(sorted(args))}, expected {sorted(keywords)}")
     if len(inputs) + len(described) != sum(p.kind is not p.KEYWORD_ONLY for p in parameters):
         raise FormatError(f"instruction {i}: {len(inputs)} values and {len(described)} tensors")
-    for value in _leaves(args):
-        if not isinstance(value, int | str | None) or (isinstance(value, int) and abs(value) > 2**53):
-            raise FormatError(f"instruction {i}: setting {quote(value)}")
+    for name, setting in args.items():
+        low = -(2**53) if name in _SIGNED else 0
+        high = _SHIFTS if name in ("shift", "bits", "grid") else 2**53
+        for value in _leaves(setting):
+            if not isinstance(value, int | str | None) or (
+                isinstance(value, int) and not low <= value <= high
+            ):
+                raise FormatError(f"instruction {i}: setting {name} {quote(value)}")
+    if args.get("conv") is not None and set(args["conv"]) != _CONV:
+        raise FormatError(f"instruction {i}: conv {quote(args['conv'])}")
     found = {name: _unpacked(tensors[f"{i}.{name}"], name, d) for name, d in described.items()}
     return Instruction(op, tuple(_whole(s, 0, i) for s in inputs), args, found, path)
 

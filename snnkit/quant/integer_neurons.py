@@ -78,8 +78,9 @@ def integer_neuron(neuron: Neuron, fraction: int) -> Table | Dynamics:
 
 
 def _same_step(neuron: Neuron, cls: type) -> bool:
-    """A subclass that brings another step is another neuron."""
-    return type(neuron).step is getattr(cls, "step", None)
+    """A subclass that brings another step, or does more around it, is another neuron."""
+    own = type(neuron)
+    return all(getattr(own, name) is getattr(cls, name, None) for name in ("step", "run", "forward"))
 
 
 def fixed(value: float | Tensor, fraction: int) -> Tensor:

@@ -24,6 +24,7 @@ _PRODUCTS = {
     "convolution": (0, 1), "_convolution": (0, 1), "mm": (0, 1), "bmm": (0, 1), "mv": (0, 1), "dot": (0, 1),
     "addmm": (1, 2), "baddbmm": (1, 2), "addmv": (1, 2), "addbmm": (1, 2), "linear": (0, 1), "matmul": (0, 1),
 }  # fmt: skip
+_MADE = ("empty", "rand", "normal", "bernoulli", "poisson", "exponential")  # of no known values
 _HIDDEN = ("scaled_dot_product", "lstm", "gru", "rnn_", "multi_head_attention", "_cdist", "_trilinear")
 
 
@@ -59,8 +60,8 @@ class Offence:
 class ProductWatch(TorchDispatchMode):
     """Looks at every product; :meth:`run` once per input.
 
-    A tensor is constant if it is made of parameters and buffers alone. Storages are known by address:
-    whatever is made later at the same address passes here, too.
+    A tensor is constant if it is made of parameters, buffers and numbers alone. Storages are known by
+    address: whatever is made later at the same address passes here, too.
     """
 
     def __init__(self, model: nn.Module, exempt: set[str]) -> None:
@@ -107,7 +108,8 @@ class ProductWatch(TorchDispatchMode):
         name = func.overloadpacket.__name__
         path, in_neuron = self._stack[-1] if self._stack else ("", False)
         inputs = list(tensors_in([args, kwargs]))
-        constant = bool(inputs) and all(address(t) in self._constant for t in inputs)
+        made = any(word in name for word in _MADE)
+        constant = not made and all(address(t) in self._constant for t in inputs)
         if not constant and not in_neuron:
             if name in _PRODUCTS:
                 self._product(path, name, *(args[i] for i in _PRODUCTS[name]))
@@ -137,7 +139,8 @@ class ProductWatch(TorchDispatchMode):
                 self._offend(path, name, operand, t.numel(), bad)
             elif operand == "input":
                 self.counts[path] = max(self._units.largest(t), self.counts.get(path, 0))
-                binary = bool(((t == 0) | (t == 1)).all()) and self.layers.get(path) != "integer"
+                binary = self.counts[path] <= 1 and bool(((t == 0) | (t == 1)).all())
+                binary = binary and self.layers.get(path) != "integer"
                 self.layers[path] = "binary" if binary else "integer"
             else:
                 self.products.add(path)
@@ -145,10 +148,10 @@ class ProductWatch(TorchDispatchMode):
     def _offend(self, path: str, op: str, operand: str, elements: int, bad: Tensor) -> None:
         first = (path, op, operand) not in self.offences
         offence = self.offences.setdefault((path, op, operand), Offence(path, op, operand))
-        low, high = float(bad.min()), float(bad.max())
+        low, high = (float(v) for v in bad.aminmax()) if bad.numel() else (0.0, 0.0)
         offence.low = low if first else min(low, offence.low)
         offence.high = high if first else max(high, offence.high)
-        offence.example = float(bad.flatten()[0]) if first else offence.example
+        offence.example = float(bad.flatten()[0]) if first and bad.numel() else offence.example
         offence.elements += elements
         offence.wrong += bad.numel()
 

@@ -8,6 +8,7 @@ or other real tensors enter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -57,10 +58,9 @@ class Units:
         return real if real.numel() else t.flatten()
 
     def largest(self, t: Tensor) -> int:
-        """The largest count in it: of the largest of its units that divides every value, or the smallest."""
-        label = self.of(t) or {1.0}
-        whole = [u for u in label if not _strange(t, {u}).numel()]
-        return round(float(t.abs().max()) / (max(whole) if whole else min(label))) if t.numel() else 0
+        """The largest count in it, at most: in the smallest of its units. It has no strange values."""
+        count = float(t.abs().max()) / min(self.of(t) or {1.0}) if t.numel() else 0.0
+        return math.ceil(count - _TOLERANCE * max(count, 1.0))
 
     def follow(self, name: str, args: Any, inputs: Sequence[Tensor], out: Any) -> None:
         """Label the results of an operator."""

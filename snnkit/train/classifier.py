@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
@@ -112,6 +113,13 @@ class Classifier(L.LightningModule):
         known_keys("quant_schedule", quant_schedule, list(inspect.signature(QuantizationSchedule).parameters))
         if quant_schedule and quant is None:
             raise ConfigError("model.quant_schedule: got settings without model.quant, which they belong to.")
+        if quant is not None and start_from is None:
+            warnings.warn(
+                "model.quant without model.start_from: trains low-bit weights from random ones, at a "
+                f"learning rate of {lr:g}. Train the float network first and give its folder as "
+                "--model.start_from, or choose --model.lr and --trainer.max_epochs for it.",
+                stacklevel=2,
+            )
         known_keys("loss_settings", loss_settings, list(inspect.signature(LOSSES.get(loss)).parameters)[3:])
         augment = dict(augment or {})
         kind = _AUGMENTS[choice("model.augment.name", augment.pop("name", "affine"), _AUGMENTS)]

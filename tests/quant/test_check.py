@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import snnkit
 from snnkit import quant
 from snnkit.errors import InputTypeError, SpikeDrivenError
+from snnkit.quant.units import Units
 
 PER = snnkit.PerStep
 
@@ -176,9 +177,65 @@ def test_a_silent_batch_is_no_evidence() -> None:
         quant.assert_spike_driven(net, one)
 
 
-def test_no_tensor() -> None:
-    with pytest.raises(InputTypeError):
-        quant.assert_spike_driven(lif(), [])
+@pytest.mark.parametrize("x", [[], torch.zeros(3, 0, 2, 8, 8), [torch.ones(1, 1, 2, 8, 8), torch.zeros(0)]])
+def test_nothing_proves_nothing(x: Any) -> None:
+    with pytest.raises(InputTypeError, match="no tensor, or an empty one"):
+        quant.assert_spike_driven(nn.Sequential(PER(conv(2, 4)), lif()), x)
+
+
+@pytest.mark.parametrize("scheme", quant.QUANTIZERS.names())
+def test_quantised_weights_are_weights(scheme: str) -> None:
+    """Also those that are chosen from two numbers, which come from no parameter."""
+    net = nn.Sequential(PER(conv(2, 4)), lif(), PER(conv(4, 4)))
+    small = quant.quantize(net, {"binary": 1, "ternary": 2}.get(scheme, 4), scheme=scheme, skip=())
+    proof = quant.assert_spike_driven(small, spikes(3, 2, 2, 8, 8))
+    assert proof.layers == {"0.body": "binary", "2.body": "binary"}
+    assert not proof.products
+
+
+class Joined(nn.Module):
+    """Ones beside quarters."""
+
+    def __init__(self, join: Any) -> None:
+        super().__init__()
+        self.ones, self.quarters = snnkit.LIF(threshold=0.1), snnkit.make_neuron("ielif", levels=4)
+        self.last, self.join = nn.Linear(4, 3), join
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.join(self.ones(x), self.quarters(x)))
+
+
+@pytest.mark.parametrize("high", [0.5, 1.0])
+def test_joined_counts_have_the_smallest_unit(high: float) -> None:
+    """1 beside quarters counts as 4, also where all quarters are whole by chance."""
+    x = torch.full((2, 2, 2), high)
+    net = Joined(lambda a, b: torch.cat([a, b], -1))
+    first = quant.product_inputs(net, x)
+    assert first.layers == {"last": "integer"}
+    assert first.counts == {"last": 4}
+    added = quant.product_inputs(Joined(lambda a, b: torch.cat([a + b, b], -1)), x)
+    assert added.counts == {"last": 8 if high == 1 else 6}
+
+
+def test_units_of_zeros_and_nothing() -> None:
+    units = Units()
+    ones, quarters, silent = torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.25]), torch.zeros(2)
+    for t, unit in ((ones, 1.0), (quarters, 0.25), (silent, 0.3)):
+        units.give(t, {unit})
+    assert [units.largest(t) for t in (ones, quarters, silent, torch.zeros(0))] == [1, 2, 0, 0]
+    wrong = torch.tensor([1.0, torch.nan, torch.inf, 0.25])
+    units.follow("cat", ([ones, wrong],), [ones, wrong], wrong)
+    assert units.of(wrong) is None
+    units.give(wrong, {0.25, 1.0})
+    assert units.strange(wrong).isfinite().logical_not().tolist() == [True, True]
+
+
+def test_modes_and_networks_without_layers() -> None:
+    net = nn.Sequential(PER(conv(2, 4), nn.BatchNorm2d(4).eval()), lif()).train()
+    net[0].body[1].eval()  # type: ignore[union-attr,index,operator]
+    quant.product_inputs(net, spikes(3, 2, 2, 8, 8))
+    assert [m.training for m in net.modules()].count(False) == 1
+    assert not quant.product_inputs(nn.Sequential(lif()), spikes(2, 1, 3), allow_real_head=True).layers
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])

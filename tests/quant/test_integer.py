@@ -24,7 +24,7 @@ from snnkit.errors import (
 )
 from snnkit.kernels import library
 from snnkit.neurons import IELIF
-from snnkit.quant.integer import _thresholds
+from snnkit.quant.affine import Value, thresholds
 from snnkit.quant.integer_file import serialised
 from snnkit.quant.integer_neurons import Table
 from snnkit.quant.ops_float import FloatOps
@@ -268,15 +268,16 @@ def test_batch_and_order_do_not_matter() -> None:
 def test_thresholds_are_exact(half_up: bool) -> None:
     gen = random.Random(0)
     for _ in range(200):
-        a = Fraction(gen.randint(-40, 40), gen.choice([4, 8, 3, 10]))
-        b = Fraction(gen.randint(-60, 60), gen.choice([4, 8, 3, 10]))
+        x, y = (gen.randint(-m, m) / gen.choice([4, 8, 3, 10]) for m in (40, 60))
+        a, b = Fraction(x), Fraction(y)
         table = Table(Fraction(1, gen.choice([1, 2, 4])), gen.choice([1, 2, 4, 8]), half_up)
-        theta = _thresholds(a, b, table)
+        value = Value(0, *torch.tensor([x, y], dtype=torch.float64), -30, 30)
+        theta, sign = thresholds(value, table)
         for n in range(-30, 31):
             u = (a * n + b) / table.step
             clipped = min(max(u, Fraction(0)), Fraction(table.levels))
             wanted = (clipped + Fraction(1, 2)).__floor__() if half_up else round(clipped)
-            assert sum((-n if a < 0 else n) >= t for t in theta) == wanted
+            assert int((sign * n >= theta).sum()) == wanted
 
 
 @pytest.mark.parametrize("bits", range(1, 10))
@@ -323,6 +324,27 @@ def test_damaged_files(tmp_path: Path) -> None:
             quant.load_integer(path)
     with pytest.raises(FormatError, match="cannot be read"):
         quant.load_integer(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("op", "name", "value"),
+    [
+        ("rescale", "shift", -1),
+        ("rescale", "shift", 63),
+        ("lif", "bits", 2**40),
+        ("lif", "reset", 1.5),
+        ("layer", "bound", -4),
+        ("layer", "conv", [1]),
+        ("layer", "conv", {"stride": 1}),
+    ],
+)
+def test_altered_files_with_the_right_hash(tmp_path: Path, op: str, name: str, value: Any) -> None:
+    made = quant.convert_to_integer(quant.quantize(chain(NEURONS["lif"]), 4), spikes(1, 1, 2, 9, 9))
+    next(i for i in made.program.instructions if i.op == op).args[name] = value
+    path = tmp_path / "altered.safetensors"
+    path.write_bytes(serialised(made.program))
+    with pytest.raises(FormatError, match=rf"instruction \d+: (setting )?{name}"):
+        quant.load_integer(path)
 
 
 class _Softmax(nn.Module):

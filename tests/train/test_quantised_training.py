@@ -13,7 +13,15 @@ from snnkit import quant
 from snnkit.cli import main
 from snnkit.energy import price
 from snnkit.errors import ConfigError, UnknownNameError
-from snnkit.train import QuantizationSchedule, evaluate, open_model, quantization, read_metrics, train
+from snnkit.train import (
+    Classifier,
+    QuantizationSchedule,
+    evaluate,
+    open_model,
+    quantization,
+    read_metrics,
+    train,
+)
 from snnkit.train.bill import trace_of
 from snnkit.train.compress import as_stored, compress
 
@@ -62,6 +70,7 @@ def test_a_recipe_that_adds_needs_one_to_add_to(tmp_path: Path) -> None:
         train("digits+qta", tmp_path / "q")
 
 
+@pytest.mark.filterwarnings("ignore:model.quant without model.start_from")
 def test_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the recipe reach the callback: the last half of the epochs is annealed."""
     made: list[quant.CGA] = []
@@ -92,6 +101,12 @@ def test_norms_are_still_at_the_end(epochs: int, share: float, wanted: int) -> N
     assert still == wanted
 
 
+def test_from_random_weights_is_said() -> None:
+    with pytest.warns(UserWarning, match="random ones, at a learning rate of 0.001"):
+        Classifier("sdt_test", lr=1e-3, quant={"weight_bits": 4})
+
+
+@pytest.mark.filterwarnings("ignore:model.quant without model.start_from")
 def test_resumed_training_repeats_the_uninterrupted_one(tmp_path: Path) -> None:
     """Which weights are held, and what was seen of their oscillations, is part of a checkpoint."""
     whole, cut = tmp_path / "whole", tmp_path / "run"

@@ -72,6 +72,7 @@ def test_refusals(tmp_path: Path) -> None:
         Classifier("meta_spikeformer_test", settings={"distill": True})
 
 
+@pytest.mark.filterwarnings("ignore:model.quant without model.start_from")
 @pytest.mark.parametrize(
     ("name", "settings", "attention", "more"),
     [
