@@ -57,6 +57,7 @@ def test_recipes_name_what_exists(name: str) -> None:
     assert recipe.accuracy != "-" or recipe.model.startswith("spikingresformer")
 
 
+@pytest.mark.filterwarnings("ignore:model.quant without model.start_from")
 @pytest.mark.filterwarnings("ignore:no spike in epoch")  # fresh networks
 @pytest.mark.parametrize("name", FEW)
 def test_training_starts_at_micro_width(name: str, tmp_path: Path) -> None:
