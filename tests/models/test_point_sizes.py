@@ -9,7 +9,7 @@ import torch
 
 from snnkit.errors import ConfigError
 from snnkit.models import create_model
-from snnkit.models.point_net import TanhWindow
+from snnkit.models.point_net import TanhWindow, _turned
 
 SIZES: list[tuple[str, dict[str, Any], int]] = [
     ("spikepoint_tiny", {}, 16_778),
@@ -32,6 +32,13 @@ def test_parameters(name: str, settings: dict[str, Any], count: int) -> None:
 def test_both_residuals_have_the_same_parameters() -> None:
     ms, sew = (create_model("spikepoint_micro", residual=kind).state_dict() for kind in ("ms", "sew"))
     assert {k: v.shape for k, v in ms.items()} == {k: v.shape for k, v in sew.items()}
+
+
+def test_transforms_act_on_points_as_rows() -> None:
+    """``p M`` as in the published code; its transpose would be learned as well, in other weights."""
+    x, matrix = torch.randn(2, 3, 4, 5, 1), torch.randn(2, 3, 4, 4)
+    wanted = torch.einsum("tbin,tbij->tbjn", x[..., 0], matrix).unsqueeze(4)
+    torch.testing.assert_close(_turned(x, matrix, False), wanted)
 
 
 def test_surrogate_of_spiking_pointnet() -> None:
