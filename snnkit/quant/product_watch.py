@@ -135,7 +135,7 @@ class ProductWatch(TorchDispatchMode):
             sides = {"input": right if address(left) in self._constant else left}
         for operand, t in sides.items():
             bad = self._units.strange(t)
-            if bad.numel() or self._units.of(t) is None:
+            if bad.numel():
                 self._offend(path, name, operand, t.numel(), bad)
             elif operand == "input":
                 self.counts[path] = max(self._units.largest(t), self.counts.get(path, 0))

@@ -156,7 +156,7 @@ def test_a_diverged_network_has_no_codes(scheme: str, value: float) -> None:
 def test_a_norm_that_has_almost_vanished() -> None:
     """Its factors need many bits of shift, and its offsets must fit all the same, or are refused."""
     norm = nn.BatchNorm2d(6)
-    nn.init.constant_(norm.weight, 1e-9)
+    nn.init.constant_(norm.weight, 1e-11)
     nn.init.constant_(norm.bias, 0.5)
     torch.manual_seed(0)
     net = quant.quantize(Net(snnkit.PerStep(nn.Conv2d(6, 6, 1), norm), nn.Conv2d(6, 6, 3)), 4, skip=())
