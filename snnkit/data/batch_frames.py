@@ -45,13 +45,9 @@ def batch_frames(batch: EventBatch, framing: Framing) -> Tensor:
         )
     require(framing.T is not None, "batch_frames.framing", framing, "bins by T, which all recordings share")
     width, height, polarities = batch.sensor_size
-    if framing.polarity in ("signed", "on_only") and polarities == 1:
-        raise ConfigError(
-            f'batch_frames.polarity: got {framing.polarity!r}, expected "separate" or "merge" on sensor '
-            f"{batch.sensor_size}, which records no polarity."
-        )
+    channels = max(polarities, framing.channels(batch.sensor_size, "batch_frames"))
     steps, samples = int(framing.T or 0), len(batch.ptr) - 1
-    cells = steps * samples * polarities * height * width
+    cells = steps * samples * channels * height * width
     LIMITS.check("frame_cells", cells, "batch_frames: T*B*P*H*W")
 
     if batch.t.device.type == "cpu":
@@ -119,6 +115,8 @@ def _combined(counts: Tensor, framing: Framing) -> Tensor:
             counts = counts[:, :, 1:] - counts[:, :, :1]
         case "on_only":
             counts = counts[:, :, 1:]
+        case "with_sum":
+            counts = torch.cat([counts, counts.sum(2, keepdim=True)], 2)
     if framing.binary:
         return counts.sign().to(framing.dtype)
     largest = int(counts.abs().max()) if counts.numel() else 0

@@ -99,8 +99,8 @@ class EventDataset(Dataset[tuple[Tensor, int]], ABC):
     @property
     def in_channels(self) -> int:
         """Channels of a frame; all units of a 1-D sensor, whose frames are images of 1x1."""
-        width, height, polarities = self.sensor_size
-        channels = polarities if self._framing.polarity == "separate" else 1
+        width, height, _ = self.sensor_size
+        channels = self._framing.channels(self.sensor_size, type(self).__name__)
         return channels * width if height == 1 else channels
 
     @property

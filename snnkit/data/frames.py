@@ -31,7 +31,7 @@ from .policy import report
 
 __all__ = ["Framing", "Polarity", "to_frames"]
 
-Polarity = Literal["separate", "merge", "signed", "on_only"]
+Polarity = Literal["separate", "merge", "signed", "on_only", "with_sum"]
 Span = Literal["recording", "events"]
 _CELLS_AT_ONCE = 2**22  # int64 counts held beside the result: 32 MiB
 _EVENTS_AT_ONCE = 2**16  # whose places stay in the cache of a core
@@ -91,14 +91,10 @@ class Framing:
                 "Events(t, x, y, p, sensor_size) or Events.from_structured(array, sensor_size)."
             )
         width, height, polarities = events.sensor_size
-        if self.polarity in ("signed", "on_only") and polarities == 1:
-            raise ConfigError(
-                f'to_frames.polarity: got {self.polarity!r}, expected "separate" or "merge" on sensor '
-                f"{events.sensor_size}, which records no polarity."
-            )
-        channels = polarities if self.polarity == "separate" else 1
+        channels = self.channels(events.sensor_size)
         steps, start, length = self._bins(events)
-        LIMITS.check("frame_cells", steps * polarities * height * width, "to_frames: T*P*H*W")
+        cells = steps * max(polarities, channels) * height * width
+        LIMITS.check("frame_cells", cells, "to_frames: T*P*H*W")
         cuts = self._cuts(events, steps, start, length)
         if cuts[-1] < len(events):
             report("to_frames", f"drop_last: {len(events) - cuts[-1]} of {len(events)} events dropped.")
@@ -120,6 +116,17 @@ class Framing:
             if not direct:
                 part.copy_(torch.from_numpy(self._exact(counts)))
         return frames.reshape(steps, channels * width) if height == 1 else frames
+
+    def channels(self, sensor_size: tuple[int, int, int], where: str = "to_frames") -> int:
+        """Channels of a frame of this sensor. Raises ConfigError if it lacks the polarity."""
+        if self.polarity in ("separate", "merge"):
+            return sensor_size[2] if self.polarity == "separate" else 1
+        if sensor_size[2] == 1:
+            raise ConfigError(
+                f'{where}.polarity: got {self.polarity!r}, expected "separate" or "merge" on sensor '
+                f"{sensor_size}, which records no polarity."
+            )
+        return 3 if self.polarity == "with_sum" else 1
 
     @property
     def largest(self) -> int:
@@ -174,8 +181,8 @@ class Framing:
             cell = place[a : a + _EVENTS_AT_ONCE]
             inside = slice(int(cuts[0]) + a, int(cuts[0]) + a + len(cell))
             p = events.p[inside]
-            if channels == 2:
-                cell = 2 * cell + p
+            if channels > 1:
+                cell = channels * cell + p
             cell = (cell * height + events.y[inside]) * width + events.x[inside]
             one: Any = counts.dtype.type(1)
             if self.polarity == "on_only":
@@ -183,6 +190,8 @@ class Framing:
             elif self.polarity == "signed":
                 one = 2 * p.astype(counts.dtype) - one
             np.add.at(counts.reshape(-1), cell, one)
+        if channels == 3:
+            np.add(counts[:, 0], counts[:, 1], out=counts[:, 2])
 
     def _exact(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """``counts``, if the dtype of the result holds them."""
@@ -215,7 +224,8 @@ def to_frames(
         window_us: length of a bin; the last, partial one is kept; or
         count: events per bin; the last, partial one is kept.
         polarity: "separate" keeps OFF and ON as channels 0 and 1 (one channel if the sensor has P = 1);
-            "merge" adds them; "signed" is ON - OFF; "on_only" keeps ON.
+            "merge" adds them; "signed" is ON - OFF; "on_only" keeps ON; "with_sum"
+            keeps OFF, ON and their sum, for networks that take three channels.
         binary: 1 where there is any event (signed: the sign of the sum).
         dtype: of the result. Counts that it cannot represent exactly are an error.
         span: bins cover the "recording" interval ``events.t_span``, the same for every recording of a

@@ -2,7 +2,7 @@
 
 Three stages behind a convolution of the image; attention patches of 4, 2 and 1 tokens, feed-forward networks
 with grouped convolutions, membrane shortcuts. The head has neither neuron nor bias. All neurons fire at 1,
-also those of the attention, and have the arctangent surrogate.
+also those of the attention, and have the arctangent surrogate; on gestures they learn their time constants.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def spikingresformer(
     stem_stride: int = 2,
     stem_pool: bool = True,
     ratio: float = 4.0,
+    learn_tau: bool = False,
     **backbone: Unpack[BackboneArgs],
 ) -> Backbone:
     """SpikingResformer; the other arguments as in :class:`Backbone`.
@@ -40,6 +41,7 @@ def spikingresformer(
         head_width: channels of a head. group: channels of a group in the feed-forward networks.
         stem_kernel, stem_stride, stem_pool: first convolution, and whether a max pooling follows.
         ratio: of the feed-forward networks.
+        learn_tau: the published neurons learn their time constant, one per layer of neurons (PLIF).
     """
     ok = len(widths) == len(depths) == len(patches) > 0
     require(ok, "depths, patches", (depths, patches), f"{len(widths)} ints each, one for each of widths")
@@ -60,14 +62,17 @@ def spikingresformer(
         )
         for i, width in enumerate(widths)
     ]
-    settings: dict[str, Any] = {"published": {"lif": _NEURON}, "roles": {"attn": {}}}
+    lif = _NEURON | {"learn_tau": learn_tau}
+    settings: dict[str, Any] = {"published": {"lif": lif}, "roles": {"attn": {}}}
     net = Backbone(stages, residual="ms", head_spike=False, head_args={"bias": False}, **settings, **backbone)
     return init_convs(net)
 
 
 _PAPER = "SpikingResformer, CVPR 2024, arXiv 2403.14302"
-_CIFAR: dict[str, Any] = {"stem_kernel": 3, "stem_stride": 1, "stem_pool": False, "img_size": 32}
-_CIFAR |= {"num_classes": 10}
+_SMALL: dict[str, Any] = {"stem_kernel": 3, "stem_stride": 1, "stem_pool": False}
+_CIFAR = _SMALL | {"img_size": 32, "num_classes": 10}
+# frames of polarity="with_sum": three channels
+_GESTURE = _SMALL | {"head_width": 32, "group": 32, "learn_tau": True, "T": 16, "img_size": 64, "num_classes": 11}
 _MICRO: dict[str, Any] = {
     "depths": (1, 1),
     "patches": (2, 1),
@@ -86,6 +91,7 @@ for _name, _data, _widths, _info in (
     ("m", {}, (64, 384, 768), ModelInfo(_PAPER, 35.5)),
     ("l", {}, (128, 512, 1024), ModelInfo(_PAPER, 60.4, "ImageNet 79.40, T=4", "paper, abstract")),
     ("cifar", _CIFAR, (64, 192, 384), ModelInfo(_PAPER)),
+    ("gesture", _GESTURE, (32, 96, 192), ModelInfo(_PAPER)),
     ("test", _MICRO, (16, 32), ModelInfo(_PAPER)),
 ):
     register_model(f"spikingresformer_{_name}", spikingresformer, _info, widths=_widths, **_data)

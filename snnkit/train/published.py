@@ -201,6 +201,18 @@ _file("cifar100", "cifar100", [(f, m, s, {**own, **_ONLY_100.get(f, {})}) for f,
 _FAST: Settings = {"lr": 5e-3}
 _FAST_MIXED: Settings = {"lr": 5e-3, "mixing": {"mixup": 0.5, "cutmix": 0.1, "prob": 0.5}}
 _TWICE: Settings = {"epochs": 192}
+_RES_EVENTS: Settings = {
+    "batch": 8,
+    "epochs": 300,
+    "weight_decay": 0.05,
+    "warmup_epochs": 3,
+    "loss_settings": {},  # the published code smooths and mixes pictures alone, whatever these files say
+    "mixing": {},
+    "data.settings": {"T": 16, "polarity": "with_sum"},
+    "data.transforms": [{"name": "downsample", "width": 64, "height": 64}],
+}
+_NDA: Settings = {"name": "nda", "ops": 1, "roll": 21, "cutout": 21}  # a third of the side
+_RES_SOURCE = "configs/direct_training/{0}.yaml, main.py and utils"
 
 _file(
     "cifar10dvs",
@@ -229,6 +241,12 @@ _file(
         ("max_former", "max_former_dvs_2_256", "event/cifar10dvs.yaml", _FAST_MIXED),
         ("qkformer", "qkformer_dvs_2_256", "cifar10-dvs/train.py, defaults", _FAST),
         ("sglformer", "sglformer_dvs_3_256", "cifar10-dvs/train.py, defaults", {**_FAST, **_WHOLE}),
+        (
+            "spikingresformer",
+            "spikingresformer_cifar",
+            _RES_SOURCE,
+            {**_RES_EVENTS, "lr": 5e-4, "augment": {**_NDA, "flip": 0.5}},
+        ),
     ],
 )
 _file(
@@ -255,6 +273,12 @@ _file(
             "sglformer_dvs_3_256",
             "dvs128-gesture/train.py, defaults",
             {**_FAST, **_TWICE, **_WHOLE},
+        ),
+        (
+            "spikingresformer",
+            "spikingresformer_gesture",
+            _RES_SOURCE.format("dvs128gesture"),
+            {**_RES_EVENTS, "lr": 1e-4, "augment": {**_NDA, "flip": 0.0}},
         ),
     ],
     augment={"name": "nda", "ops": 1, "flip": 0.0},

@@ -59,6 +59,8 @@ class PublishedRecipe:
         """Options that replace the data by noise of their shape, and train for one batch of two."""
         _, channels, size, classes = _SHAPES[self.data]
         given = dict(self.settings.get("data.settings", {"T": 16 if self.base == "events" else 4}))
+        if given.get("polarity") == "with_sum":
+            channels += 1
         for transform in self.settings.get("data.transforms", []):
             size = transform.get("width", size)
         shape = {"n": 2, "channels": channels, "size": size, "num_classes": classes, "T": given["T"]}

@@ -118,6 +118,9 @@ def test_channels_follow_the_polarity(digits_cache):
     assert data.in_channels == 1
     assert data[0][0].shape == (8, 1, 16, 16)
     assert data[0][0].max() == 1
+    three = DigitsEvents("test", polarity="with_sum", cache_dir=digits_cache)
+    assert three.in_channels == 3
+    assert three[0][0].shape == (8, 3, 16, 16)
 
 
 def test_split_is_stratified_by_holdout(digits_cache):

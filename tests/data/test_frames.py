@@ -70,6 +70,10 @@ def test_polarities_agree_with_each_other(events, steps):
         assert torch.equal(signed, (on - off)[:, None])
         assert torch.equal(to_frames(events, T=steps, polarity="signed", binary=True), signed.sign())
         assert torch.equal(to_frames(events, T=steps, polarity="on_only"), on[:, None])
+        three = torch.stack([off, on, off + on], 1)
+        assert torch.equal(to_frames(events, T=steps, polarity="with_sum"), three)
+        halves = to_frames(events, T=steps, polarity="with_sum", dtype=torch.float16)
+        assert torch.equal(halves.float(), three)
 
 
 def events_at(*t: int, span: tuple[int, int] | None = None, size=(34, 34, 2)) -> Events:
@@ -176,7 +180,7 @@ def test_bad_arguments_are_named(arguments, parts):
 
 def test_sensor_without_polarity_has_none_to_choose():
     e = Events([0], [0], [0], [0], (2, 2, 1))
-    for polarity in ("signed", "on_only"):
+    for polarity in ("signed", "on_only", "with_sum"):
         with pytest.raises(ConfigError, match=f"{polarity}.*records no polarity"):
             to_frames(e, T=1, polarity=polarity)
 

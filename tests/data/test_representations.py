@@ -54,7 +54,7 @@ def test_voxels_are_the_equation_and_hold_all_polarity(events, steps, span):
     st.lists(recordings(size=(3, 2, 2)), min_size=1, max_size=4),
     st.integers(1, 12),
     st.sampled_from(["recording", "events"]),
-    st.sampled_from(["separate", "merge", "signed", "on_only"]),
+    st.sampled_from(["separate", "merge", "signed", "on_only", "with_sum"]),
     st.booleans(),
 )
 def test_a_batch_is_framed_as_its_recordings(batch, steps, span, polarity, binary):

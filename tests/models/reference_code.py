@@ -90,6 +90,7 @@ def max_former(s: Settings) -> dict[str, Any]:
 def resformer(s: Settings) -> dict[str, Any]:
     from spikingjelly.activation_based import layer
 
+    layers = sys.modules["models.submodules.layers"]
     widths, head = s["widths"], s.get("head_width", 64)
     given: dict[str, Any] = {
         "layers": [["DSSA", "GWFFN"] * n for n in s.get("depths", (1, 2, 3))],
@@ -97,12 +98,12 @@ def resformer(s: Settings) -> dict[str, Any]:
         "num_heads": [w // head for w in widths],
         "patch_sizes": list(s.get("patches", (4, 2, 1))),
         "group_size": s.get("group", 64),
+        "activation": layers.PLIF if s.get("learn_tau") else layers.LIF,
         **{k: s[k] for k in ("img_size", "T", "in_channels", "num_classes")},
     }
-    if not s.get("stem_pool", True):  # of 32x32 images
+    if not s.get("stem_pool", True):  # of small images
         conv = layer.Conv2d(s["in_channels"], widths[0], 3, 1, 1, bias=False, step_mode="m")
-        norm = nn.ModuleDict({"bn": nn.BatchNorm2d(widths[0])})  # for its parameters alone
-        given["prologue"] = nn.Sequential(conv, norm)
+        given["prologue"] = nn.Sequential(conv, layers.BN(widths[0]))
     return given
 
 
@@ -166,8 +167,11 @@ def stand_ins() -> None:
     def keep(function: Any) -> Any:
         return function
 
-    own_init = neuron.LIFNode.__init__
-    neuron.LIFNode.__init__ = lambda self, *a, backend="", **k: own_init(self, *a, **k)
+    def without_backend(init: Callable[..., None]) -> Callable[..., None]:
+        return lambda self, *a, backend="", **k: init(self, *a, **k)
+
+    for node in (neuron.LIFNode, neuron.ParametricLIFNode):
+        node.__init__ = without_backend(node.__init__)
     layers = {"to_2tuple": lambda x: (x, x), "trunc_normal_": nn.init.trunc_normal_, "DropPath": nn.Identity}
     module("timm")
     module("timm.models", create_model=None, register_model=keep)

@@ -28,6 +28,8 @@ def _tensor(key: str, shape: tuple[int, ...], of_norm: bool) -> Tensor:
     leaf = key.rpartition(".")[2]
     if leaf == "num_batches_tracked":
         return torch.tensor(3)
+    if not shape:  # logit of 1/tau
+        return torch.tensor(random.uniform(-0.5, 0.5), dtype=torch.float64)
     if leaf == "running_var" or "firing_rate" in leaf:
         return torch.from_numpy(random.uniform(0.2, 0.8, shape))
     if of_norm and leaf == "weight":
