@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, InputTypeError, LimitError, require
+from ..errors import InputTypeError, LimitError, require
 from .collate import EventBatch
 from .events import Events
 from .frames import Framing

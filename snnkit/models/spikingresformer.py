@@ -2,7 +2,7 @@
 
 Three stages behind a convolution of the image; attention patches of 4, 2 and 1 tokens, feed-forward networks
 with grouped convolutions, membrane shortcuts. The head has neither neuron nor bias. All neurons fire at 1,
-also those of the attention, and have the arctangent surrogate; on gestures they learn their time constants.
+also those of the attention, and have the arctangent surrogate; for gestures they learn their time constants.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def spikingresformer(
 _PAPER = "SpikingResformer, CVPR 2024, arXiv 2403.14302"
 _SMALL: dict[str, Any] = {"stem_kernel": 3, "stem_stride": 1, "stem_pool": False}
 _CIFAR = _SMALL | {"img_size": 32, "num_classes": 10}
-# frames of polarity="with_sum": three channels
-_GESTURE = _SMALL | {"head_width": 32, "group": 32, "learn_tau": True, "T": 16, "img_size": 64, "num_classes": 11}
+_GESTURE = _SMALL | {"head_width": 32, "group": 32, "learn_tau": True}
+_GESTURE |= {"T": 16, "img_size": 64, "num_classes": 11}  # frames of polarity="with_sum": three channels
 _MICRO: dict[str, Any] = {
     "depths": (1, 1),
     "patches": (2, 1),

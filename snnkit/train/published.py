@@ -9,6 +9,9 @@ Deviations:
 - :class:`snnkit.data.transforms.ImageAugment` and :class:`.NDA` stand for the augmentation of timm and of
   the event codes: the same kinds of operations, in real values; no repeated augmentation. Gestures are not
   mirrored: left and right are classes.
+- Frames are bins of equal time. SpikingResformer's hold equal numbers of events and shrink to 64x64 by a
+  smooth bilinear filter, here by sums of pixels. Its configurations for events name mixup and label
+  smoothing, which its code applies to pictures alone: both are off here.
 - Pictures are not shifted by the mean of the data set: the norm behind the first convolution does that.
 - Nothing is chosen on the test set: the accuracy is that of the last epoch. Some of the published ones are
   the best.
@@ -206,7 +209,7 @@ _RES_EVENTS: Settings = {
     "epochs": 300,
     "weight_decay": 0.05,
     "warmup_epochs": 3,
-    "loss_settings": {},  # the published code smooths and mixes pictures alone, whatever these files say
+    "loss_settings": {},
     "mixing": {},
     "data.settings": {"T": 16, "polarity": "with_sum"},
     "data.transforms": [{"name": "downsample", "width": 64, "height": 64}],

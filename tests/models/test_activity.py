@@ -62,7 +62,8 @@ def constant(name: str, **settings: Any) -> list[str]:
     """Layers of a fresh network at the published input size and number of steps, in training mode."""
     net = create_model(name, **settings).train()
     shape = (2, net.in_channels, net.img_size, net.img_size)
-    x = torch.poisson(0.3 * torch.ones(net.T, *shape)) if net.in_channels == 2 else torch.randn(shape)
+    events = net.in_channels == 2 or name.endswith("gesture")
+    x = torch.poisson(0.3 * torch.ones(net.T, *shape)) if events else torch.randn(shape)
     return [row.path for row in activity(net, x) if row.silent or row.saturated]
 
 
