@@ -40,7 +40,7 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 bench: $(VENV)/.test
-	for name in neurons norm transformer open_neuromorphic streaming event_linear delays delay_rounding \
+	for name in neurons norm transformer open_neuromorphic streaming event_linear integer delays delay_rounding \
 		energy_overhead imports data points; do \
 		$(BIN)/python -m benchmarks.$$name || exit 1; done
 	$(BIN)/python -m benchmarks.report

@@ -41,7 +41,6 @@ from .sequence import as_sequence, state_dtype
 __all__ = [
     "LOSSES",
     "count_mse",
-    "distillation_ce",
     "hoyer_regularizer",
     "mean_ce",
     "rate_ce",
@@ -187,45 +186,6 @@ def tet(
     _check_smoothing("tet", label_smoothing)
     step_loss = (1 - lam) * _step_ce(z, y, label_smoothing) + lam * (z - phi).square().mean(-1)
     return _mean(step_loss, mask).mean()
-
-
-def distillation_ce(
-    logits: Tensor,
-    taught: Tensor,
-    y: Tensor,
-    teacher: Tensor,
-    *,
-    weight: float = 0.5,
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Hard distillation for a network with two heads: ``(1-w) CE(z, y) + w CE(z', argmax of the teacher)``.
-
-    The second head z' learns what a teacher answers, the first the labels (Meta-SpikeFormer, arXiv
-    2404.03663: w = 0.5 in its public code, with a CAFormer as teacher). A model made with ``distill=True``
-    gives the pair in training.
-
-    Args:
-        logits, taught: of the two heads, ``[B, K]``, or ``[T, B, K]`` of which the mean over T is taken.
-        y: ``[B]`` class indices. teacher: ``[B, K]`` logits; no gradient reaches them.
-        weight: w, in [0, 1]. label_smoothing: of the first term, in [0, 1].
-
-    Raises:
-        InputTypeError, DTypeError, DeviceError, ShapeError, ConfigError: as in :func:`mean_ce`.
-
-    Example:
-        >>> z, y = torch.zeros(2, 4), torch.tensor([0, 1])
-        >>> round(distillation_ce(z, z, y, torch.eye(4)[:2]).item(), 4)
-        1.3863
-    """
-    share = number("distillation_ce.weight", weight, at_least=0, at_most=1)
-    own, second = (z.unsqueeze(0) if z.ndim == 2 else z for z in (logits, taught))
-    if teacher.shape != own.shape[1:]:
-        raise ShapeError(
-            f"distillation_ce: the teacher's logits have shape {tuple(teacher.shape)}, expected "
-            f"{tuple(own.shape[1:])}, [B, K] as those of the heads. Use a teacher of the same classes."
-        )
-    labels = mean_ce(own, y, label_smoothing=label_smoothing)
-    return (1 - share) * labels + share * mean_ce(second, teacher.detach().argmax(-1))
 
 
 def rate_regularizer(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from snnkit.errors import ConfigError, DeviceError, DTypeError, InputTypeError, ShapeError
-from snnkit.losses import LOSSES, count_mse, distillation_ce, mean_ce, rate_ce, rate_regularizer, tet
+from snnkit.losses import LOSSES, count_mse, mean_ce, rate_ce, rate_regularizer, tet
 
 NAMES = ["count_mse", "mean_ce", "rate_ce", "sum_softmax", "tet"]
 Z = torch.tensor([[[1.0, 0, -1]], [[0, 2.0, 0]]], dtype=torch.float64)  # T=2, B=1, K=3
@@ -299,35 +299,3 @@ def test_rate_regularizer_bad_input():
         rate_regularizer({"conv": 0.5}, 0.1)
     with pytest.raises(ShapeError, match=r"layer 1 has shape \(0, 2\), expected at least one value"):
         rate_regularizer([rate, torch.zeros(0, 2)], 0.1)
-
-
-# -- distillation ------------------------------------------------------------------------------------
-
-
-def test_distillation_is_two_cross_entropies() -> None:
-    z, y, _ = some(1)
-    taught, teacher = some(2)[0], some(3)[0][0].requires_grad_()
-    own, second = F.cross_entropy(z.mean(0), y), F.cross_entropy(taught.mean(0), teacher.argmax(-1))
-    for weight in (0.0, 0.3, 0.5, 1.0):
-        loss = distillation_ce(z, taught, y, teacher, weight=weight)
-        assert close(loss, float((1 - weight) * own + weight * second))
-        assert close(distillation_ce(z.mean(0), taught.mean(0), y, teacher, weight=weight), loss.item())
-        assert not loss.requires_grad
-
-
-def test_distillation_refuses() -> None:
-    z, y, _ = some(1)
-    with pytest.raises(ShapeError, match="same classes"):
-        distillation_ce(z, z, y, torch.zeros(len(y), 7))
-    with pytest.raises(ConfigError, match="weight"):
-        distillation_ce(z, z, y, z[0], weight=1.5)
-
-
-def test_a_network_with_two_heads_learns_from_a_teacher() -> None:
-    from snnkit.models import create_model
-
-    net, y = create_model("meta_spikeformer_test", distill=True).train(), torch.tensor([0, 1])
-    distillation_ce(*net(torch.rand(2, 2, 2, 16, 16)), y, torch.eye(10)[:2]).backward()
-    # of fresh weights: the neuron in front of so small a head may be silent
-    assert net.head.linear.bias.grad.any()
-    assert net.head.teacher.bias.grad.any()
